@@ -1,0 +1,234 @@
+//! Operations: one file per opcode, and the futures that carry them.
+//!
+//! ```text
+//!  Read {fd, buf, offset} --prepare--> Sqe --> ring --> kernel
+//!         |                                               |
+//!  Submission<Read> <---- complete(self, Completion) <----+
+//! ```
+//!
+//! An op is a plain struct that owns all that the kernel will touch, with two functions: `prepare`
+//! describes the entry, `complete` reads the answer. It knows no task and no runtime. An op is one
+//! entry; an operation of several is a chain: [`link()`].
+//!
+//! # Promises
+//!
+//! - **O1** Whatever the kernel does because of the entry, until its last completion, touches only
+//!   memory that the op owns behind a pointer that stays when the op moves, or `'static` memory, and
+//!   only descriptors that the op keeps open; it posts completions to this ring only as the answer
+//!   to itself.
+//! - **O2** The op lives in its future until that is dropped, then in the ring.
+//! - **O3** `complete` runs at most once; exactly once if the op was submitted and its ring was
+//!   drained.
+//! - **O4** The descriptor stays open while the op lives.
+//! - **O5** The ring owns `user_data` and the flags LINK, HARDLINK, DRAIN and CQE_SKIP_SUCCESS, and
+//!   clears what `prepare` set.
+//! - **O6** From `prepare` to the last completion the op is kept as `MaybeUninit` and is not
+//!   touched: a moved `Box` or `&mut` would end the kernel's pointer.
+//! - **O7** The entry of a `MultiOp` points to no memory that `item` or a move of the op could claim
+//!   for itself: none, or memory behind a raw pointer or a shared owner.
+//!
+//! # Safety
+//!
+//! Here the traits are declared; nothing unsafe is done.
+
+#![allow(unsafe_code)]
+
+mod fd;
+mod link;
+mod multishot;
+mod nop;
+mod read;
+mod result;
+mod submission;
+mod table;
+mod timed;
+
+use std::future::Future;
+use std::rc::Rc;
+
+use crate::buf::{IoBuf, IoBufMut};
+
+pub use self::fd::{CWD, Cwd, Fixed, IntoOpFd, OpFd, SharedFd, stderr, stdin, stdout};
+pub use self::link::{Chain, ChainTooLong, Link, link};
+pub use self::multishot::Multishot;
+pub use self::nop::Nop;
+pub use self::read::Read;
+pub use self::submission::{Submission, submit};
+pub use self::table::{Class, Fault, OPCODES, OpcodeRow};
+pub use self::timed::Timed;
+pub use crate::ring::{Completion, OpId};
+pub use crate::ring::kernel::Sqe;
+use crate::ring::{self, Ring};
+
+/// What to ask of the kernel and how to read its answer: an operation of one entry.
+///
+/// Implement it for operations that this crate lacks, or to set fields that its own ops do not
+/// offer; [`submit`] makes the future.
+///
+/// # Safety
+///
+/// The implementer promises O1 of the [module](self) for what `prepare` returns: until the last
+/// completion the kernel touches, because of this entry, only memory that `self` owns behind a
+/// pointer that stays when `self` moves (or `'static` memory) and only descriptors that `self` keeps
+/// open, and it posts completions to this ring only as the answer to this entry. Entries that can do
+/// harm without a pointer (closing a foreign descriptor, `MSG_RING`, `MADVISE`, buffer selection from
+/// a group) count.
+///
+/// # Examples
+///
+/// A no-op that answers with a number of its own:
+///
+/// ```
+/// use ringspun::op::{Completion, Op, Sqe};
+///
+/// struct Echo(i32);
+///
+/// // SAFETY: O1: the entry of a NOP has no pointer and names no descriptor.
+/// unsafe impl Op for Echo {
+///     type Output = i32;
+///
+///     fn prepare(&mut self) -> Sqe {
+///         let mut sqe = Sqe::new(0); // IORING_OP_NOP
+///         sqe.op_flags = 1; // IORING_NOP_INJECT_RESULT, Linux 6.10
+///         sqe.len = self.0 as u32;
+///         sqe
+///     }
+///
+///     unsafe fn complete(self, completion: Completion) -> i32 {
+///         completion.raw_result()
+///     }
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = ringspun::runtime::Builder::new().build()?;
+/// let answer = runtime.block_on(ringspun::op::submit(Echo(7)));
+/// # let _ = answer;
+/// # Ok(())
+/// # }
+/// ```
+pub unsafe trait Op: 'static {
+    /// What the future resolves to.
+    type Output;
+
+    /// Whether the op may be submitted once more when a signal came between (`EINTR`) and nobody
+    /// had asked for its end. Not for ops that may have done part of their work then.
+    const RESTARTABLE: bool = true;
+
+    /// Describes the operation. Called once, before anything is borrowed or taken from the ring;
+    /// again only for a restart.
+    fn prepare(&mut self) -> Sqe;
+
+    /// Reads the answer.
+    ///
+    /// # Safety
+    ///
+    /// `completion` is the kernel's last answer to the entry that this very value prepared, or an
+    /// answer without the kernel (a cancel in time, an opcode that is missing): an error then.
+    unsafe fn complete(self, completion: Completion) -> Self::Output;
+}
+
+/// An operation of one entry and many answers.
+///
+/// # Safety
+///
+/// O1 and O7 of the [module](self).
+pub unsafe trait MultiOp: 'static {
+    /// What the stream yields.
+    type Item;
+
+    /// Describes the operation. Called once for each arming.
+    fn prepare(&mut self) -> Sqe;
+
+    /// Reads one answer. `None` ends the stream.
+    ///
+    /// # Safety
+    ///
+    /// `completion` is an answer to the entry that this very value prepared last.
+    unsafe fn item(&mut self, completion: Completion) -> Option<Self::Item>;
+}
+
+/// The futures of ops that can be asked to end: what a deadline can be put on.
+pub trait Interrupt: Future + Unpin + sealed::Sealed {}
+
+pub(crate) mod sealed {
+    use crate::ring::Ask;
+
+    /// Keeps `Interrupt` to this crate.
+    pub trait Sealed {
+        /// Asks for the end.
+        #[allow(private_interfaces, reason = "sealed: not callable from outside")]
+        fn ask(&mut self, who: Ask);
+    }
+}
+
+/// Address and length of what the kernel may write: from the first byte to the capacity.
+#[inline]
+pub(crate) fn writable<B: IoBufMut>(buf: &mut B) -> (u64, u32) {
+    (buf.stable_mut_ptr() as u64, transfer_len(buf.capacity()))
+}
+
+/// Address and length of what the kernel may read: the initialised bytes.
+#[inline]
+pub(crate) fn readable<B: IoBuf>(buf: &B) -> (u64, u32) {
+    (buf.stable_ptr() as u64, transfer_len(buf.bytes_init()))
+}
+
+/// The kernel moves at most this much at a time (`MAX_RW_COUNT`); more is a short transfer.
+const TRANSFER_MAX: usize = 0x7fff_f000;
+
+#[inline]
+fn transfer_len(len: usize) -> u32 {
+    len.min(TRANSFER_MAX) as u32
+}
+
+#[track_caller]
+pub(crate) fn current_ring() -> Rc<Ring> {
+    match ring::current() {
+        Some(ring) => ring,
+        None => outside(),
+    }
+}
+
+/// An op that waits needs its own runtime to turn the loop.
+#[inline]
+#[track_caller]
+pub(crate) fn check_current(ring: &Rc<Ring>) {
+    if !ring::is_current(ring) {
+        elsewhere(ring);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn outside() -> ! {
+    panic!(
+        "an op was used outside a runtime: await it inside Runtime::block_on, #[ringspun::main] \
+         or a spawned task, or hold the guard of Runtime::enter"
+    )
+}
+
+#[cold]
+#[track_caller]
+fn elsewhere(ring: &Ring) -> ! {
+    let id = ring.id();
+    match ring::current() {
+        None => panic!(
+            "an op of ring {id} was polled outside its runtime: nobody would complete it. Await \
+             it inside that runtime's block_on, or hold the guard of Runtime::enter"
+        ),
+        Some(current) => panic!(
+            "an op of ring {id} was polled in the runtime of ring {}: an op stays with the ring \
+             that it was first used on",
+            current.id()
+        ),
+    }
+}
+
+#[cold]
+#[track_caller]
+pub(crate) fn lost(_: ring::Lost) -> ! {
+    panic!(
+        "the runtime of this op was shut down while the kernel still had it: its outcome will \
+         never be known"
+    )
+}

@@ -1,0 +1,283 @@
+//! The future of an op with one result.
+//!
+//! ```text
+//!   New --id()--> Reserved --poll--> Submitted --poll--> Done
+//!    +----------------poll--------------^
+//! ```
+//!
+//! # Safety
+//!
+//! O2: the op lives in here until the future is dropped, then in the closure that is left in its
+//! slot. O6: from `prepare` to the last answer it is a `MaybeUninit` that nobody looks into.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::mem::MaybeUninit;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::{Interrupt, Op, OpId, Timed, sealed};
+use crate::ring::{Ask, Completion, Dropped, Outcome, Reaper, Ring, SlotKey};
+
+/// The future of one op: submitted at its first poll, resolved by the kernel's answer.
+///
+/// # Cancellation
+///
+/// Dropping it while the kernel has the op asks the kernel to cancel it and leaves what the op owns
+/// to the ring until the kernel is done: memory and descriptors are freed then, never earlier. What
+/// the op would have given (bytes read, an accepted connection) is dropped with it; to have the
+/// real outcome, [`cancel`](Submission::cancel) and await. `mem::forget` leaks and is otherwise
+/// harmless.
+///
+/// # Panics
+///
+/// Polling panics outside a runtime, inside another runtime than the one it was first polled in,
+/// and after it was ready.
+#[must_use = "an op does nothing until it is awaited"]
+pub struct Submission<T: Op> {
+    op: MaybeUninit<T>,
+    ring: Option<Rc<Ring>>,
+    key: SlotKey,
+    stage: Stage,
+    site: &'static Location<'static>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    Reserved,
+    Submitted,
+    Done,
+}
+
+// `op` is never pinned: what the kernel points to stays when it moves (O1).
+impl<T: Op> Unpin for Submission<T> {}
+
+/// Makes the future of `op`, for whatever runtime it is polled in first.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = ringspun::runtime::Builder::new().build()?;
+/// let answer = runtime.block_on(ringspun::op::submit(ringspun::op::Nop::new()));
+/// assert!(answer.is_ok());
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn submit<T: Op>(op: T) -> Submission<T> {
+    Submission::new(op, None)
+}
+
+impl<T: Op> Submission<T> {
+    #[track_caller]
+    #[inline]
+    pub(crate) fn new(op: T, ring: Option<Rc<Ring>>) -> Submission<T> {
+        Submission {
+            op: MaybeUninit::new(op),
+            ring,
+            key: SlotKey { index: 0, sequence: 0 },
+            stage: Stage::New,
+            site: Location::caller(),
+        }
+    }
+
+    /// The name of this op, by which [`cancel`](crate::uring::AsyncIoUring::cancel) finds it.
+    /// Valid from now on, also before the first poll; never used again for another op.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, for then there is no ring to take a slot of.
+    #[track_caller]
+    pub fn id(&mut self) -> OpId {
+        let ring = self.bind();
+        if self.stage == Stage::New {
+            self.key = ring.reserve();
+            self.stage = Stage::Reserved;
+        }
+        OpId { ring: ring.id(), key: self.key }
+    }
+
+    /// Gives the op a deadline: `duration` after its first poll it is cancelled, and its outcome is
+    /// an error of kind [`TimedOut`](std::io::ErrorKind::TimedOut) unless the op was faster.
+    pub fn timeout(self, duration: Duration) -> Timed<Submission<T>> {
+        Timed::new(self, duration)
+    }
+
+    /// Asks for the end of the op; then await it for its real outcome. What the kernel did before
+    /// it heard of the cancel wins: bytes that had arrived are in the buffer and counted. Otherwise
+    /// the outcome is `ECANCELED`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, if it was not polled yet.
+    #[track_caller]
+    pub fn cancel(mut self) -> Submission<T> {
+        self.request_cancel();
+        self
+    }
+
+    /// Like [`cancel`](Submission::cancel), in place.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, if it was not polled yet.
+    #[track_caller]
+    pub fn request_cancel(&mut self) {
+        self.interrupt(Ask::Cancel);
+    }
+
+    #[track_caller]
+    pub(crate) fn interrupt(&mut self, who: Ask) {
+        match self.stage {
+            Stage::New => {
+                self.id();
+            }
+            Stage::Done => return,
+            Stage::Reserved | Stage::Submitted => {}
+        }
+        if let Some(ring) = &self.ring {
+            ring.ask(self.key, who);
+        }
+    }
+
+    #[track_caller]
+    #[inline]
+    fn bind(&mut self) -> Rc<Ring> {
+        if let Some(ring) = &self.ring {
+            return Rc::clone(ring);
+        }
+        let ring = super::current_ring();
+        self.ring = Some(Rc::clone(&ring));
+        ring
+    }
+
+    /// Prepares the op and hands it to the ring. Ready: it ended without the kernel.
+    fn start(&mut self, cx: &Context<'_>) -> Poll<Completion> {
+        let ring = self.bind();
+        super::check_current(&ring);
+        let reserved = (self.stage == Stage::Reserved).then_some(self.key);
+        // SAFETY: O6: the kernel knows nothing of the op yet, or (restart) is done with it.
+        let op = unsafe { self.op.assume_init_mut() };
+        let sqe = op.prepare();
+        if let Some(completion) = reserved.and_then(|key| ring.take_if_ended(key)) {
+            return Poll::Ready(completion);
+        }
+        if !ring.supports(sqe.opcode) {
+            if let Some(key) = reserved {
+                ring.abandon(key);
+            }
+            return Poll::Ready(Completion::unsupported(sqe.opcode));
+        }
+        // SAFETY: O1 is `T`'s promise; O2: `op` stays in `self`, and `drop` hands it to `orphan`.
+        self.key = unsafe { ring.submit(reserved, sqe, cx.waker(), self.site) };
+        self.stage = Stage::Submitted;
+        Poll::Pending
+    }
+
+    #[inline]
+    fn finish(&mut self, completion: Completion) -> T::Output {
+        self.stage = Stage::Done;
+        // SAFETY: the stage was not `Done`, so the op is here; from now on it is not.
+        let op = unsafe { self.op.assume_init_read() };
+        // SAFETY: O3: the completion is the last one of the entry that this op prepared.
+        unsafe { op.complete(completion) }
+    }
+}
+
+impl<T: Op> Future for Submission<T> {
+    type Output = T::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        let this = &mut *self;
+        loop {
+            if this.stage != Stage::Submitted {
+                assert!(this.stage != Stage::Done, "an op was polled after it was ready");
+                return this.start(cx).map(|completion| this.finish(completion));
+            }
+            let Some(ring) = &this.ring else { unreachable!("submitted to a ring") };
+            match ring.poll(this.key, cx.waker(), T::RESTARTABLE) {
+                Poll::Pending => {
+                    super::check_current(ring);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(Outcome::Done(completion))) => {
+                    return Poll::Ready(this.finish(completion));
+                }
+                Poll::Ready(Ok(Outcome::Restart)) => this.stage = Stage::Reserved,
+                Poll::Ready(Err(lost)) => super::lost(lost),
+            }
+        }
+    }
+}
+
+impl<T: Op> Drop for Submission<T> {
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::Done => return,
+            Stage::New => {}
+            Stage::Reserved => {
+                if let Some(ring) = &self.ring {
+                    ring.abandon(self.key);
+                }
+            }
+            Stage::Submitted => {
+                let Some(ring) = self.ring.take() else { return };
+                match ring.abandon(self.key) {
+                    Dropped::NeverSubmitted => {}
+                    Dropped::Finished(completion) => {
+                        drop(self.finish(completion));
+                        return;
+                    }
+                    Dropped::InKernel => {
+                        self.stage = Stage::Done;
+                        let op = std::mem::replace(&mut self.op, MaybeUninit::uninit());
+                        ring.orphan(self.key, reaper(op));
+                        return;
+                    }
+                    // R4: the kernel may write to it for ever; it is leaked.
+                    Dropped::Lost => return,
+                }
+            }
+        }
+        // SAFETY: the stage was not `Done`, so the op is here, and the kernel does not have it.
+        unsafe { self.op.assume_init_drop() };
+    }
+}
+
+/// What takes the answer of an op whose future is gone.
+fn reaper<T: Op>(op: MaybeUninit<T>) -> Reaper {
+    let mut op = Some(op);
+    Reaper::Single(Box::new(move |completion| {
+        let Some(op) = op.take() else { return };
+        // SAFETY: the future moved its op in here, initialised, and it is taken once.
+        let op = unsafe { op.assume_init() };
+        // SAFETY: O3: the ring calls this with the last completion of this op's entry.
+        drop(unsafe { op.complete(completion) });
+    }))
+}
+
+impl<T: Op> sealed::Sealed for Submission<T> {
+    fn ask(&mut self, who: Ask) {
+        self.interrupt(who);
+    }
+}
+
+impl<T: Op> Interrupt for Submission<T> {}
+
+impl<T: Op> fmt::Debug for Submission<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission")
+            .field("op", &std::any::type_name::<T>())
+            .field("stage", &self.stage)
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
+}

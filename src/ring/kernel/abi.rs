@@ -1,0 +1,41 @@
+//! Numbers of `linux/io_uring.h` that the `io-uring` crate keeps to itself.
+
+use io_uring::opcode;
+
+pub(crate) const IOSQE_FIXED_FILE: u8 = 1 << 0;
+pub(crate) const IOSQE_IO_DRAIN: u8 = 1 << 1;
+pub(crate) const IOSQE_IO_LINK: u8 = 1 << 2;
+pub(crate) const IOSQE_IO_HARDLINK: u8 = 1 << 3;
+pub(crate) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
+
+pub(crate) const CQE_F_MORE: u32 = 1 << 1;
+pub(crate) const CQE_F_NOTIF: u32 = 1 << 3;
+
+pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
+pub(crate) const ENTER_EXT_ARG: u32 = 1 << 3;
+pub(crate) const ENTER_NO_IOWAIT: u32 = 1 << 7;
+
+pub(crate) const OP_ASYNC_CANCEL: u8 = opcode::AsyncCancel::CODE;
+pub(crate) const OP_POLL_ADD: u8 = opcode::PollAdd::CODE;
+pub(crate) const OP_POLL_REMOVE: u8 = opcode::PollRemove::CODE;
+
+/// `len` of `POLL_ADD`: go on after the first event.
+pub(crate) const POLL_ADD_MULTI: u32 = 1 << 0;
+
+/// `struct io_uring_getevents_arg`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct GeteventsArg {
+    pub(crate) sigmask: u64,
+    pub(crate) sigmask_size: u32,
+    pub(crate) min_wait_usec: u32,
+    pub(crate) timespec: u64,
+}
+
+/// `struct __kernel_timespec`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct Timespec {
+    pub(crate) seconds: i64,
+    pub(crate) nanoseconds: i64,
+}

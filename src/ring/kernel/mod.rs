@@ -1,0 +1,267 @@
+//! The seam: every contact with the kernel passes through here.
+//!
+//! ```text
+//!  ring --> Kernel --+--> uring.rs   the real io_uring
+//!                    +--> chaos.rs   (feature) wraps it and does what Linux legally may
+//! ```
+//!
+//! One type is chosen on a `pub use` line. It is inherent API in the shape of a trait: open, push,
+//! enter, pop, flags, register, clock, notifier. Above this folder nothing knows which one runs.
+//!
+//! Entries travel as [`Sqe`], our own 64 bytes with public fields: what wraps the kernel must be
+//! able to read and change them, and the slot table keeps opcode and descriptor for its dumps.
+
+mod abi;
+mod calls;
+#[cfg(feature = "chaos")]
+mod chaos;
+mod eventfd;
+mod registration;
+mod uring;
+
+use std::io;
+use std::time::Duration;
+
+#[cfg(feature = "chaos")]
+pub(crate) use chaos::Kernel;
+#[cfg(not(feature = "chaos"))]
+pub(crate) use uring::Kernel;
+
+pub(crate) use abi::{
+    CQE_F_MORE, CQE_F_NOTIF, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN,
+    IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE,
+    POLL_ADD_MULTI,
+};
+pub(crate) use calls::{coarse_clock_ns, ignore_sigpipe};
+pub(crate) use eventfd::EventFd;
+
+/// One submission queue entry, as the kernel's header lays it out.
+///
+/// Fields that the kernel overlays carry the name of their most common use; the comment lists the
+/// others. See `io_uring_enter(2)`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Sqe {
+    /// Which operation: `IORING_OP_*`.
+    pub opcode: u8,
+    /// `IOSQE_*`. The ring owns `IO_LINK`, `IO_HARDLINK`, `IO_DRAIN` and `CQE_SKIP_SUCCESS` and
+    /// clears them; chains are made by [`op::link`](crate::op::link()).
+    pub flags: u8,
+    /// I/O priority, or flags of the send, receive and accept family.
+    pub ioprio: u16,
+    /// The descriptor, or the index of a registered file with `IOSQE_FIXED_FILE`.
+    pub fd: i32,
+    /// Offset; also: second address, `addrlen` of connect.
+    pub off: u64,
+    /// Address of the buffer, path, `iovec` array, ...; also: `splice_off_in`, key of a cancel.
+    pub addr: u64,
+    /// Length of the buffer or number of vectors; also: mode, mask.
+    pub len: u32,
+    /// Flags of the operation: `rw_flags`, `msg_flags`, `poll32_events`, `open_flags`, ...
+    pub op_flags: u32,
+    /// Owned by the ring.
+    pub user_data: u64,
+    /// Index of a registered buffer, or the buffer group.
+    pub buf_index: u16,
+    /// Registered credentials, 0 for the thread's own.
+    pub personality: u16,
+    /// `splice_fd_in`; also: direct descriptor slot, address length.
+    pub file_index: u32,
+    /// Third address.
+    pub addr3: u64,
+    /// Must be 0, except for commands.
+    pub pad: u64,
+}
+
+const _: () = assert!(size_of::<Sqe>() == 64);
+
+impl Sqe {
+    /// An entry of `opcode` with everything else zero and `fd` -1.
+    #[must_use]
+    #[inline]
+    pub const fn new(opcode: u8) -> Sqe {
+        Sqe {
+            opcode,
+            flags: 0,
+            ioprio: 0,
+            fd: -1,
+            off: 0,
+            addr: 0,
+            len: 0,
+            op_flags: 0,
+            user_data: 0,
+            buf_index: 0,
+            personality: 0,
+            file_index: 0,
+            addr3: 0,
+            pad: 0,
+        }
+    }
+
+    /// True if the entry welds the next one of its queue to itself.
+    #[inline]
+    pub(crate) fn is_linked(&self) -> bool {
+        self.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK) != 0
+    }
+}
+
+/// One completion queue entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cqe {
+    pub(crate) user_data: u64,
+    pub(crate) result: i32,
+    pub(crate) flags: u32,
+}
+
+/// How long `enter` may wait for a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not at all.
+    No,
+    /// Until one comes, at most this long. May return early with nothing.
+    AtMost(Duration),
+    /// Until one comes.
+    Forever,
+}
+
+/// Why `enter` came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It did what it was asked, or returned early: look at the queue.
+    Done,
+    /// The time was up (`ETIME`).
+    TimedOut,
+    /// A signal (`EINTR`).
+    Interrupted,
+    /// The completion queue is over-full (`EBUSY`), or no memory for requests now (`EAGAIN`).
+    Busy,
+}
+
+/// What one `enter` did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entered {
+    pub(crate) submitted: u32,
+    pub(crate) why: Why,
+}
+
+/// There is not room for the whole chain in the submission queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// What can be seen of the rings without a system call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flags {
+    /// Deferred work waits for an `enter` with GETEVENTS.
+    pub(crate) taskrun: bool,
+    /// Completions wait in the kernel because the queue is full.
+    pub(crate) overflow: bool,
+    /// Completions can be popped.
+    pub(crate) cq_ready: bool,
+}
+
+/// One rung of the setup ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Setup {
+    pub(crate) single_issuer: bool,
+    pub(crate) defer_taskrun: bool,
+    pub(crate) coop_taskrun: bool,
+    pub(crate) taskrun_flag: bool,
+    pub(crate) submit_all: bool,
+    pub(crate) no_sqarray: bool,
+}
+
+/// What to open.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) setup: Setup,
+    pub(crate) sq_entries: u32,
+    pub(crate) cq_entries: u32,
+    pub(crate) pretend: Option<Pretend>,
+    /// Seed of the fault injection; read by `chaos` only.
+    pub(crate) chaos: Option<u64>,
+}
+
+/// A kernel to be imitated: what this machine's kernel can do and the imitated one cannot.
+///
+/// For tests of the code that steps down, through the seam and not through mocks: setup flags are
+/// refused as an old kernel refuses them, opcodes and features are reported as missing, or setup
+/// fails as it does in a container.
+#[doc(hidden)]
+#[derive(Clone, Debug, Default)]
+pub struct Pretend {
+    /// `io_uring_setup` fails with this errno, always.
+    pub setup_errno: Option<i32>,
+    /// `io_uring_setup` fails with `ENOMEM` for rings of more entries than this.
+    pub entries_max: Option<u32>,
+    /// The version whose setup flags and features are known, for example `(5, 19)`.
+    pub version: Option<(u32, u32)>,
+    /// Opcodes that the probe reports as missing.
+    pub missing_opcodes: Vec<u8>,
+}
+
+impl Pretend {
+    pub(crate) fn knows(&self, since: (u32, u32)) -> bool {
+        self.version.is_none_or(|version| version >= since)
+    }
+
+    /// What `io_uring_setup` of the imitated kernel answers instead of the real one.
+    pub(crate) fn refuses(&self, setup: &Setup, sq_entries: u32) -> Option<io::Error> {
+        if let Some(errno) = self.setup_errno {
+            return Some(io::Error::from_raw_os_error(errno));
+        }
+        let unknown = [
+            (setup.submit_all, (5, 18)),
+            (setup.coop_taskrun, (5, 19)),
+            (setup.taskrun_flag, (5, 19)),
+            (setup.single_issuer, (6, 0)),
+            (setup.defer_taskrun, (6, 1)),
+            (setup.no_sqarray, (6, 6)),
+        ];
+        if unknown.iter().any(|(used, since)| *used && !self.knows(*since)) {
+            return Some(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        if self.entries_max.is_some_and(|max| sq_entries > max) {
+            return Some(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
+        None
+    }
+}
+
+/// Which opcodes the kernel has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opcodes([u64; 4]);
+
+impl Opcodes {
+    pub(crate) const NONE: Opcodes = Opcodes([0; 4]);
+
+    pub(crate) fn insert(&mut self, opcode: u8) {
+        self.0[usize::from(opcode >> 6)] |= 1 << (opcode & 63);
+    }
+
+    pub(crate) fn remove(&mut self, opcode: u8) {
+        self.0[usize::from(opcode >> 6)] &= !(1 << (opcode & 63));
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, opcode: u8) -> bool {
+        self.0[usize::from(opcode >> 6)] & (1 << (opcode & 63)) != 0
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+}
+
+/// What the opened ring can do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capabilities {
+    pub(crate) setup: Setup,
+    pub(crate) sq_entries: u32,
+    pub(crate) cq_entries: u32,
+    pub(crate) opcodes: Opcodes,
+    /// Successful completions can be suppressed (5.17).
+    pub(crate) cqe_skip: bool,
+    /// Waits are not accounted as disk waits (6.15).
+    pub(crate) no_iowait: bool,
+}

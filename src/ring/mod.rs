@@ -1,0 +1,681 @@
+//! Entries to the kernel, completions back: one io_uring and its slot table, owned by one thread.
+//!
+//! ```text
+//!  submit --> backlog? --> submission queue --enter--> kernel
+//!    |                          ^                        |
+//!    v                          | cancels               CQE
+//!  Slots <------------------- dispatch <-----------------+
+//!    |                          |
+//!    +--> result cell           +--> wake, reap
+//! ```
+//!
+//! The ring knows no future, no task and no opcode but those of its own few entries. An op whose
+//! future was dropped is a closure to it.
+//!
+//! # Promises
+//!
+//! - **R1** One thread uses a ring.
+//! - **R2** An op's memory is released only before its entry is in the submission queue, or after
+//!   its last completion. A cancel of an op that is reserved or queued answers by a synthetic
+//!   `ECANCELED` that takes the same path as a completion.
+//! - **R3** No user code (prepare, complete, buffer methods, wakers, destructors, closures) runs
+//!   while anything here is borrowed. `dispatch` may be re-entered. A panic in an orphan's closure
+//!   or in a waker is caught and counted.
+//! - **R4** A ring is drained when no slot is queued, in the kernel, streaming or orphaned. Each
+//!   future of an op holds the ring's table; what the kernel may still own at teardown becomes
+//!   `Lost`, and a future whose slot is `Lost` forgets its op instead of freeing it.
+//!
+//! # Safety
+//!
+//! One unsafe call: the push of an entry, whose memory is the op's promise (O1, O2).
+
+#![allow(unsafe_code)]
+
+mod backlog;
+mod completion;
+mod config;
+mod current;
+mod id;
+pub(crate) mod kernel;
+mod notifier;
+mod registered;
+mod slot;
+mod teardown;
+mod user_data;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Poll, Waker};
+
+use self::backlog::Backlog;
+pub use self::completion::Completion;
+pub(crate) use self::completion::{Answer, Ask, Origin, is_interrupted, is_restart};
+pub(crate) use self::config::{Config, SQ_ENTRIES_DEFAULT};
+pub(crate) use self::current::{EnterGuard, current, enter as enter_current, is_current};
+pub use self::id::OpId;
+pub use self::kernel::Pretend;
+pub(crate) use self::kernel::{Capabilities, Wait};
+use self::kernel::{
+    Cqe, EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK,
+    IOSQE_IO_LINK, Kernel, OP_ASYNC_CANCEL, Sqe,
+};
+pub use self::registered::FixedBuf;
+use self::slot::{Abandoned, Asked, Effect, Item, Meta, Polled, Slots};
+pub(crate) use self::slot::{Reaper, SlotKey};
+pub(crate) use self::teardown::LostOp;
+use self::user_data::UserData;
+use crate::wake::LocalWaker;
+
+/// Whether members of a chain die with the one before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    Soft,
+    Hard,
+}
+
+/// What the ring has counted since it was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) enters: u64,
+    pub(crate) submitted: u64,
+    pub(crate) completed: u64,
+    pub(crate) stale: u64,
+    pub(crate) overflows: u64,
+    pub(crate) cancels_sent: u64,
+    pub(crate) cancels_failed: u64,
+    pub(crate) orphaned: u64,
+    pub(crate) panics: u64,
+    pub(crate) backlog_max: u64,
+}
+
+/// One io_uring and its slot table.
+pub(crate) struct Ring {
+    id: u32,
+    capabilities: Capabilities,
+    inner: RefCell<Inner>,
+    notifier: Arc<EventFd>,
+    clock_ns: Cell<u64>,
+    registered: registered::Registered,
+}
+
+struct Inner {
+    /// `None` once the ring is closed.
+    kernel: Option<Kernel>,
+    slots: Slots,
+    backlog: Backlog,
+    cancels: VecDeque<SlotKey>,
+    notifier_armed: bool,
+    counters: Counters,
+}
+
+impl Ring {
+    /// Opens a ring on this thread.
+    pub(crate) fn new(config: &Config) -> io::Result<Rc<Ring>> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let (kernel, capabilities) = config::open(config)?;
+        if let Some(caps) = config.io_workers {
+            kernel.cap_workers(caps)?;
+        }
+        let notifier = Arc::new(kernel.notifier()?);
+        let inner = Inner {
+            kernel: Some(kernel),
+            slots: Slots::new(),
+            backlog: Backlog::default(),
+            cancels: VecDeque::new(),
+            notifier_armed: false,
+            counters: Counters::default(),
+        };
+        Ok(Rc::new(Ring {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            capabilities,
+            inner: RefCell::new(inner),
+            notifier,
+            clock_ns: Cell::new(0),
+            registered: registered::Registered::default(),
+        }))
+    }
+
+    /// Unique in the process: the first part of an op's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    pub(crate) fn notifier(&self) -> &Arc<EventFd> {
+        &self.notifier
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.inner.borrow().counters
+    }
+
+    /// Whether the kernel has this opcode.
+    #[inline]
+    pub(crate) fn supports(&self, opcode: u8) -> bool {
+        self.capabilities.opcodes.contains(opcode)
+    }
+
+    /// Ops that a live future may wait for.
+    pub(crate) fn awaited(&self) -> usize {
+        self.inner.borrow().slots.awaited()
+    }
+
+    /// Ops in flight whose futures are gone.
+    pub(crate) fn orphans(&self) -> usize {
+        self.inner.borrow().slots.orphans()
+    }
+
+    /// True once the ring is torn down.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.borrow().kernel.is_none()
+    }
+
+    /// Takes a slot for an op that will be submitted later, so that it has an id now.
+    pub(crate) fn reserve(&self) -> SlotKey {
+        self.inner.borrow_mut().slots.reserve()
+    }
+
+    /// Submits one op: into the queue if there is room, else into the backlog. The completion
+    /// wakes `waker`.
+    ///
+    /// # Safety
+    ///
+    /// O1 holds for the entry, and the caller keeps the op (O2): until `poll` is `Ready`, or by
+    /// the reaper that it hands to `orphan`.
+    #[inline]
+    pub(crate) unsafe fn submit(
+        &self,
+        reserved: Option<SlotKey>,
+        mut sqe: Sqe,
+        waker: &Waker,
+        site: &'static Location<'static>,
+    ) -> SlotKey {
+        let waiter = LocalWaker::new(waker);
+        let mut inner = self.inner.borrow_mut();
+        let key = reserved.unwrap_or_else(|| inner.slots.reserve());
+        let meta = self.adopt(&mut sqe, key, site);
+        // SAFETY: the caller's promises.
+        let queued = unsafe { inner.push(&[sqe]) };
+        inner.slots.start(key, waiter, meta, queued);
+        key
+    }
+
+    /// Submits an op with many answers.
+    ///
+    /// # Safety
+    ///
+    /// As for `submit`.
+    pub(crate) unsafe fn submit_streaming(
+        &self,
+        reserved: Option<SlotKey>,
+        mut sqe: Sqe,
+        waker: &Waker,
+        site: &'static Location<'static>,
+    ) -> SlotKey {
+        let waiter = LocalWaker::new(waker);
+        let mut inner = self.inner.borrow_mut();
+        let key = reserved.unwrap_or_else(|| inner.slots.reserve());
+        let meta = self.adopt(&mut sqe, key, site);
+        // SAFETY: the caller's promises.
+        let queued = unsafe { inner.push(&[sqe]) };
+        inner.slots.start_streaming(key, waiter, meta, queued);
+        key
+    }
+
+    /// Submits a chain: its entries stay together and run one after the other. `keys` are
+    /// reserved, one for each entry.
+    ///
+    /// # Safety
+    ///
+    /// As for `submit`, for each of the ops.
+    pub(crate) unsafe fn submit_chain(
+        &self,
+        keys: &[SlotKey],
+        sqes: &mut [Sqe],
+        kind: LinkKind,
+        waker: &Waker,
+        site: &'static Location<'static>,
+    ) {
+        let waiters: Vec<LocalWaker> = keys.iter().map(|_| LocalWaker::new(waker)).collect();
+        let mut inner = self.inner.borrow_mut();
+        let mut metas = Vec::with_capacity(keys.len());
+        for (key, sqe) in keys.iter().zip(sqes.iter_mut()) {
+            metas.push(self.adopt(sqe, *key, site));
+        }
+        let flag = if kind == LinkKind::Soft { IOSQE_IO_LINK } else { IOSQE_IO_HARDLINK };
+        if let Some((_last, welded)) = sqes.split_last_mut() {
+            for sqe in welded {
+                sqe.flags |= flag;
+            }
+        }
+        // SAFETY: the caller's promises.
+        let queued = unsafe { inner.push(sqes) };
+        for ((key, waiter), meta) in keys.iter().zip(waiters).zip(metas) {
+            inner.slots.start(*key, waiter, meta, queued);
+        }
+        for pair in keys.windows(2) {
+            inner.slots.link(pair[0], pair[1], kind == LinkKind::Soft);
+        }
+    }
+
+    /// O5: the ring owns `user_data` and some of the flags.
+    #[inline]
+    fn adopt(&self, sqe: &mut Sqe, key: SlotKey, site: &'static Location<'static>) -> Meta {
+        sqe.user_data = UserData::of_op(key);
+        sqe.flags &=
+            !(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN | IOSQE_CQE_SKIP_SUCCESS);
+        Meta { opcode: sqe.opcode, fd: sqe.fd, started_ns: self.clock_ns.get(), site }
+    }
+
+    /// Asks for the outcome of an op; keeps `waker` if there is none yet.
+    #[inline]
+    pub(crate) fn poll(
+        &self,
+        key: SlotKey,
+        waker: &Waker,
+        restartable: bool,
+    ) -> Poll<Result<Outcome, Lost>> {
+        loop {
+            let polled = self.inner.borrow_mut().slots.poll(key, waker, restartable);
+            match polled {
+                Polled::Ready(answer, ask) => {
+                    return Poll::Ready(Ok(Outcome::Done(Completion::new(answer, ask))));
+                }
+                Polled::Restart => return Poll::Ready(Ok(Outcome::Restart)),
+                Polled::Pending { kept: true } => return Poll::Pending,
+                Polled::Pending { kept: false } => {
+                    if self.set_waiter(key, waker) {
+                        return Poll::Pending;
+                    }
+                }
+                Polled::Lost => return Poll::Ready(Err(Lost)),
+            }
+        }
+    }
+
+    /// False: the op ended while the waker was being cloned.
+    #[cold]
+    fn set_waiter(&self, key: SlotKey, waker: &Waker) -> bool {
+        let new = LocalWaker::new(waker);
+        // The old one is dropped after the borrow, which ends with this statement.
+        let replaced = self.inner.borrow_mut().slots.set_waiter(key, new);
+        replaced.is_ok()
+    }
+
+    /// The next answer of an op with many. `last`: the slot is free and the op has ended.
+    pub(crate) fn poll_item(
+        &self,
+        key: SlotKey,
+        waker: &Waker,
+    ) -> Poll<Result<(Completion, bool), Lost>> {
+        loop {
+            let item = self.inner.borrow_mut().slots.next_item(key, waker);
+            match item {
+                Item::Ready { answer, ask, last } => {
+                    return Poll::Ready(Ok((Completion::new(answer, ask), last)));
+                }
+                Item::Pending { kept: true } => return Poll::Pending,
+                Item::Pending { kept: false } => {
+                    if self.set_waiter(key, waker) {
+                        return Poll::Pending;
+                    }
+                }
+                Item::Lost => return Poll::Ready(Err(Lost)),
+            }
+        }
+    }
+
+    /// How many answers of an op with many wait to be taken.
+    pub(crate) fn items_waiting(&self, key: SlotKey) -> usize {
+        self.inner.borrow().slots.items_waiting(key)
+    }
+
+    /// If the reserved op has been cancelled before it was submitted: its outcome.
+    pub(crate) fn take_if_ended(&self, key: SlotKey) -> Option<Completion> {
+        let ended = self.inner.borrow_mut().slots.take_if_ended(key);
+        ended.map(|(answer, ask)| Completion::new(answer, ask))
+    }
+
+    /// Asks for the end of an op. True if it is (or was already) asked for; false if there is no
+    /// such op any more.
+    pub(crate) fn ask(&self, key: SlotKey, who: Ask) -> bool {
+        let mut asked = self.inner.borrow_mut().slots.ask(key, who);
+        let mut first = true;
+        loop {
+            match asked {
+                Asked::NotFound => return !first,
+                Asked::Already => return true,
+                Asked::Send => {
+                    self.inner.borrow_mut().cancels.push_back(key);
+                    return true;
+                }
+                Asked::Ended { waiter, follower } => {
+                    if let Some(waiter) = waiter {
+                        waiter.wake();
+                    }
+                    let Some(follower) = follower else { return true };
+                    asked = self.inner.borrow_mut().slots.fail_follower(follower);
+                    first = false;
+                }
+            }
+        }
+    }
+
+    /// Like `ask`, by name: an op of another ring is not found.
+    pub(crate) fn cancel_by_id(&self, id: OpId) -> bool {
+        id.ring == self.id && self.ask(id.key, Ask::Cancel)
+    }
+
+    /// True if the kernel has this op.
+    pub(crate) fn is_in_flight(&self, key: SlotKey) -> bool {
+        self.inner.borrow().slots.is_in_flight(key)
+    }
+
+    /// The future of an op is being dropped. Unless it is `InKernel` the slot is free afterwards;
+    /// then `orphan` has to follow.
+    pub(crate) fn abandon(&self, key: SlotKey) -> Dropped {
+        let abandoned = self.inner.borrow_mut().slots.abandon(key);
+        match abandoned {
+            Abandoned::Finished(answer, ask) => Dropped::Finished(Completion::new(answer, ask)),
+            Abandoned::NeverSubmitted(_waiter) => Dropped::NeverSubmitted,
+            Abandoned::InKernel => Dropped::InKernel,
+            Abandoned::Lost => Dropped::Lost,
+        }
+    }
+
+    /// Leaves an op that the kernel has to `reaper`, and asks for its cancel.
+    pub(crate) fn orphan(&self, key: SlotKey, reaper: Reaper) {
+        let (effect, _waiter) = {
+            let mut inner = self.inner.borrow_mut();
+            let (effect, asked, waiter) = inner.slots.orphan(key, reaper);
+            inner.counters.orphaned += 1;
+            if matches!(asked, Asked::Send) {
+                inner.cancels.push_back(key);
+            }
+            (effect, waiter)
+        };
+        self.act(effect);
+    }
+
+    /// Hands everything over to the kernel and takes completions: one system call. An error is
+    /// fatal to the ring.
+    pub(crate) fn enter(&self, wait: Wait) -> io::Result<()> {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        if inner.kernel.is_none() {
+            return Err(closed());
+        }
+        // What does not fit has to go in the next turn: no sleep before.
+        let all_moved = inner.fill_queue(&self.notifier, self.capabilities.cqe_skip);
+        let Some(kernel) = &mut inner.kernel else { return Err(closed()) };
+        let wait = match wait {
+            _ if !all_moved => Wait::No,
+            Wait::Forever if kernel.holds_back() => HELD_BACK_WAIT,
+            wait => wait,
+        };
+        inner.counters.enters += 1;
+        let entered = kernel.enter(wait)?;
+        inner.counters.submitted += u64::from(entered.submitted);
+        Ok(())
+    }
+
+    /// Whether an `enter` would do anything besides waiting.
+    #[inline]
+    pub(crate) fn needs_enter(&self) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.backlog.is_empty() || !inner.cancels.is_empty() || !inner.notifier_armed {
+            return true;
+        }
+        let Some(kernel) = &mut inner.kernel else { return false };
+        if kernel.queued() > 0 {
+            return true;
+        }
+        let flags = kernel.flags();
+        flags.taskrun || flags.overflow
+    }
+
+    /// Whether completions can be dispatched, or could after an `enter`, without waiting.
+    pub(crate) fn has_completions(&self) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let Some(kernel) = &mut inner.kernel else { return false };
+        let flags = kernel.flags();
+        flags.cq_ready || flags.taskrun || flags.overflow
+    }
+
+    /// Takes the completions that are there, one by one: publishes the head, lets go, then acts.
+    /// Answers how many.
+    pub(crate) fn dispatch(&self) -> usize {
+        let count = Cell::new(0);
+        // A panic in a waker or reaper loses nothing: its completion was taken, the next waits.
+        while catch_unwind(AssertUnwindSafe(|| self.dispatch_ready(&count))).is_err() {
+            self.inner.borrow_mut().counters.panics += 1;
+        }
+        count.get()
+    }
+
+    fn dispatch_ready(&self, count: &Cell<usize>) {
+        // One queue full at a time: user code gets its turn.
+        let limit = self.capabilities.cq_entries as usize;
+        while count.get() < limit {
+            let (effect, resend) = {
+                let mut inner = self.inner.borrow_mut();
+                let Some(cqe) = inner.kernel.as_mut().and_then(Kernel::pop) else { return };
+                inner.file(cqe)
+            };
+            count.set(count.get() + 1);
+            match effect {
+                Effect::Wake(waiter) => waiter.wake(),
+                Effect::None => {}
+                effect => self.act(effect),
+            }
+            if let Some(key) = resend {
+                self.inner.borrow_mut().cancels.push_back(key);
+            }
+        }
+    }
+
+    fn act(&self, mut effect: Effect) {
+        loop {
+            match effect {
+                Effect::None => return,
+                Effect::Stale => {
+                    self.inner.borrow_mut().counters.stale += 1;
+                    return;
+                }
+                Effect::Wake(waiter) => {
+                    waiter.wake();
+                    return;
+                }
+                Effect::Reap { mut reaper, completion, key, last } => {
+                    let call = match &mut reaper {
+                        Reaper::Single(call) | Reaper::Multi(call) => call,
+                    };
+                    let panicked =
+                        catch_unwind(AssertUnwindSafe(|| call(completion))).is_err();
+                    let mut inner = self.inner.borrow_mut();
+                    inner.counters.panics += u64::from(panicked);
+                    effect = match inner.slots.reaped(key, reaper, last) {
+                        Ok(effect) => effect,
+                        Err(done) => {
+                            drop(inner);
+                            drop(done);
+                            return;
+                        }
+                    };
+                }
+            }
+        }
+    }
+
+    /// The coarse clock by which ops are dated, in nanoseconds since the ring was made.
+    pub(crate) fn set_clock(&self, now_ns: u64) {
+        self.clock_ns.set(now_ns);
+    }
+
+    /// Visits the ops in flight: opcode, descriptor, start, site.
+    #[allow(dead_code, reason = "kept for dumps")]
+    pub(crate) fn for_each(&self, visit: &mut dyn FnMut(SlotKey, &Meta, Option<&LocalWaker>)) {
+        self.inner.borrow().slots.for_each(visit);
+    }
+}
+
+/// How long a ring may sleep while chaos holds completions back.
+const HELD_BACK_WAIT: Wait = Wait::AtMost(std::time::Duration::from_millis(1));
+
+/// What `Ring::poll` found.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Done(Completion),
+    /// A signal came between: prepare and submit once more, under the same key.
+    Restart,
+}
+
+/// The ring of this op is gone and its answer will not come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lost;
+
+/// The answer to `Ring::abandon`.
+#[derive(Debug)]
+pub(crate) enum Dropped {
+    /// The op had ended like this.
+    Finished(Completion),
+    /// The kernel never saw it.
+    NeverSubmitted,
+    /// The kernel has it.
+    InKernel,
+    /// The kernel may have it for ever: forget the op.
+    Lost,
+}
+
+impl Inner {
+    /// True: it went to the backlog.
+    ///
+    /// # Safety
+    ///
+    /// O1 and O2 hold for each entry.
+    #[inline]
+    unsafe fn push(&mut self, chain: &[Sqe]) -> bool {
+        let Some(kernel) = &mut self.kernel else { panic!("{}", closed()) };
+        // SAFETY: the caller's promise.
+        if self.backlog.is_empty() && unsafe { kernel.push(chain) }.is_ok() {
+            return false;
+        }
+        self.backlog.push(chain);
+        self.counters.backlog_max = self.counters.backlog_max.max(self.backlog.len() as u64);
+        true
+    }
+
+    /// Moves cancels and backlog into the submission queue. False: not all of it fitted.
+    fn fill_queue(&mut self, notifier: &EventFd, cqe_skip: bool) -> bool {
+        let Some(kernel) = &mut self.kernel else { return true };
+        if !self.notifier_armed {
+            // SAFETY: the entry has no pointers; the notifier lives as long as the ring (O1).
+            if unsafe { kernel.push(&[notifier::poll(notifier)]) }.is_err() {
+                return false;
+            }
+            self.notifier_armed = true;
+        }
+        while let Some(key) = self.cancels.front().copied() {
+            if self.slots.wants_cancel(key) {
+                // SAFETY: a cancel has no pointers (O1).
+                if unsafe { kernel.push(&[cancel_entry(key, cqe_skip)]) }.is_err() {
+                    return false;
+                }
+                self.slots.cancel_sent(key);
+                self.counters.cancels_sent += 1;
+            }
+            self.cancels.pop_front();
+        }
+        let slots = &mut self.slots;
+        while let Some(chain) = self.backlog.front(&mut |sqe| match UserData::decode(sqe.user_data)
+        {
+            UserData::Op { index, sequence_low } => slots.is_queued(index, sequence_low),
+            _ => false,
+        }) {
+            // SAFETY: the ops of these entries are queued, so their futures still hold them; when
+            // they were pushed here, O1 and O2 were promised.
+            if unsafe { kernel.push(chain) }.is_err() {
+                return false;
+            }
+            for sqe in chain {
+                if let UserData::Op { index, sequence_low } = UserData::decode(sqe.user_data) {
+                    slots.sent(index, sequence_low);
+                }
+            }
+            self.backlog.advance();
+        }
+        true
+    }
+
+    #[inline]
+    fn file(&mut self, cqe: Cqe) -> (Effect, Option<SlotKey>) {
+        self.counters.completed += 1;
+        match UserData::decode(cqe.user_data) {
+            UserData::Op { index, sequence_low } => {
+                let answer = Answer { result: cqe.result, flags: cqe.flags };
+                self.slots.complete(index, sequence_low, answer)
+            }
+            UserData::Notifier => {
+                self.notifier_armed = cqe.flags & kernel::CQE_F_MORE != 0;
+                (Effect::None, None)
+            }
+            UserData::Cancel { index } => {
+                if cqe.result < 0 {
+                    self.counters.cancels_failed += 1;
+                }
+                (Effect::None, self.slots.cancel_answered(index, cqe.result))
+            }
+            UserData::Unknown => (Effect::Stale, None),
+        }
+    }
+}
+
+/// A cancel of exactly this op. Only its failure posts a completion, where the kernel can do that.
+fn cancel_entry(target: SlotKey, cqe_skip: bool) -> Sqe {
+    let mut sqe = Sqe::new(OP_ASYNC_CANCEL);
+    sqe.addr = UserData::of_op(target);
+    sqe.user_data = UserData::of_cancel(target);
+    sqe.flags = if cqe_skip { IOSQE_CQE_SKIP_SUCCESS } else { 0 };
+    sqe
+}
+
+/// The `user_data` by which the kernel knows an op: for ops that name other ops.
+pub(crate) fn user_data_of(key: SlotKey) -> u64 {
+    UserData::of_op(key)
+}
+
+/// The monotonic clock, through the seam.
+#[inline]
+pub(crate) fn clock() -> std::time::Instant {
+    Kernel::now()
+}
+
+/// The monotonic clock as of the last timer tick, in nanoseconds: a fifth of the price.
+#[inline]
+pub(crate) fn coarse_clock_ns() -> u64 {
+    kernel::coarse_clock_ns()
+}
+
+/// A write to a pipe without reader shall be an error, not the end of the process.
+pub(crate) fn ignore_sigpipe() {
+    kernel::ignore_sigpipe();
+}
+
+fn closed() -> io::Error {
+    io::Error::other("the runtime of this ring has been shut down")
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("id", &self.id).finish_non_exhaustive()
+    }
+}

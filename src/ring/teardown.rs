@@ -1,0 +1,106 @@
+//! The end of a ring: cancel everything, wait for every last answer, only then close.
+//!
+//! Closing a ring does not stop the kernel: a read that runs in a kernel worker goes on writing
+//! into user memory for as long as it takes, and neither close nor a synchronous cancel waits for
+//! it. So each op in flight is cancelled by its own key and awaited. What has not answered by the
+//! deadline is `Lost`: its memory is leaked, never freed, and it is named.
+
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use super::completion::Ask;
+use super::kernel::{Kernel, Wait};
+use super::Ring;
+
+/// An op that had not ended when the ring was closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LostOp {
+    pub(crate) opcode: u8,
+    pub(crate) fd: i32,
+    pub(crate) site: &'static Location<'static>,
+}
+
+/// How long one wait may last before followers that started meanwhile are cancelled too.
+const ROUND: Duration = Duration::from_millis(10);
+
+impl Ring {
+    /// Ends all ops and closes the ring. Answers what had to be given up at `deadline`.
+    pub(crate) fn shutdown(&self, deadline: Instant) -> Vec<LostOp> {
+        if self.is_closed() {
+            return Vec::new();
+        }
+        self.end_queued();
+        let fatal = self.drain(deadline).is_err();
+        let lost = if fatal || !self.is_drained() { self.lose() } else { Vec::new() };
+        self.unregister_all();
+        // The kernel object is dropped with nothing borrowed.
+        let kernel = self.inner.borrow_mut().kernel.take();
+        drop(kernel);
+        lost
+    }
+
+    /// What never reached the kernel ends here.
+    fn end_queued(&self) {
+        let keys = self.inner.borrow().slots.in_flight();
+        for key in keys {
+            // Queued ops end at once; those in the kernel are marked, and cancelled by `drain`.
+            self.ask(key, Ask::Cancel);
+        }
+    }
+
+    fn drain(&self, deadline: Instant) -> std::io::Result<()> {
+        let mut asked = 0;
+        loop {
+            self.dispatch();
+            if self.is_drained() {
+                return Ok(());
+            }
+            let now = Kernel::now();
+            if now >= deadline && asked > 0 {
+                return Ok(());
+            }
+            // Ops that a destructor or an orphan's closure submitted meanwhile.
+            if asked > 0 {
+                self.end_queued();
+            }
+            asked += 1;
+            let wait = deadline.saturating_duration_since(now).min(ROUND);
+            self.enter(if wait.is_zero() { Wait::No } else { Wait::AtMost(wait) })?;
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.inner.borrow().slots.is_drained()
+    }
+
+    fn lose(&self) -> Vec<LostOp> {
+        let (metas, waiters) = self.inner.borrow_mut().slots.lose();
+        // Whoever waits is told: the future panics with a clear text instead of hanging.
+        for waiter in waiters {
+            waiter.wake();
+        }
+        metas
+            .into_iter()
+            .map(|meta| LostOp { opcode: meta.opcode, fd: meta.fd, site: meta.site })
+            .collect()
+    }
+
+    /// A fatal error of `enter`: a completion was dropped, or the ring is not what it was. What
+    /// the kernel may own is `Lost`.
+    pub(crate) fn fail(&self) -> Vec<LostOp> {
+        let lost = self.lose();
+        let kernel = self.inner.borrow_mut().kernel.take();
+        drop(kernel);
+        lost
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // Runtimes shut their ring down; this is for the builder that failed half way. Every
+        // future of an op holds the ring, so none is left: only orphans can be.
+        if !self.is_closed() {
+            self.shutdown(Kernel::now() + Duration::from_secs(1));
+        }
+    }
+}

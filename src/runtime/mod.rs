@@ -1,0 +1,290 @@
+//! A core: one thread, one ring, its tasks and its timers, and the loop that turns them.
+//!
+//! ```text
+//!            +------------------ run queue <---------------+
+//!            v                                             |
+//!   drain inbox -> run tasks -> enter -> dispatch -> fire timers
+//!                                 |
+//!                             the kernel
+//! ```
+//!
+//! # Shutdown
+//!
+//! Dropping a [`Runtime`] refuses new tasks, drops all tasks, cancels every op and waits until the
+//! kernel is done with each, at most for [`Builder::shutdown_timeout`]. What is left then is leaked
+//! and named on standard error: the kernel may still write to it.
+
+mod builder;
+mod event_loop;
+mod handle;
+mod info;
+mod park;
+mod remote;
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+pub use self::builder::Builder;
+pub use self::handle::Handle;
+pub use self::info::Info;
+pub use self::park::Park;
+pub use self::remote::RemoteJoinHandle;
+use crate::blocking;
+use crate::ring::{self, Ring};
+use crate::task::Tasks;
+use crate::time::Timers;
+
+#[cfg(feature = "macros")]
+pub use ringspun_macros::{main, test};
+
+/// One core: the executor of this thread. Neither `Send` nor `Sync`; build it where it shall run.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = ringspun::runtime::Runtime::new()?;
+/// let sum = runtime.block_on(async {
+///     let task = ringspun::spawn(async { 40 });
+///     task.await.unwrap() + 2
+/// });
+/// assert_eq!(sum, 42);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runtime {
+    core: Rc<Core>,
+}
+
+/// What makes a core.
+pub(crate) struct Core {
+    pub(crate) ring: Rc<Ring>,
+    pub(crate) tasks: Rc<Tasks>,
+    pub(crate) timers: Rc<Timers>,
+    pub(crate) pool: Arc<blocking::Pool>,
+    pub(crate) park: park::Parker,
+    pub(crate) batch: usize,
+    shutdown_timeout: Duration,
+    started: Instant,
+    pid: u32,
+}
+
+thread_local! {
+    /// The loop runs on this thread.
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Runtime {
+    /// A runtime with the default settings; see [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Runtime> {
+        Builder::new().build()
+    }
+
+    /// Runs `future`, and all tasks besides, until it is done. The future need be neither `'static`
+    /// nor `Send`. Tasks that are not done stay, and go on in the next `block_on`.
+    ///
+    /// # Panics
+    ///
+    /// If a runtime runs on this thread already (await the future instead), if `future` panics, and
+    /// if the kernel takes the ring away (see [`try_block_on`](Runtime::try_block_on)).
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        match self.try_block_on(future) {
+            Ok(output) => output,
+            Err(error) => panic!("the io_uring of this runtime failed: {error}"),
+        }
+    }
+
+    /// Like [`block_on`](Runtime::block_on), but gives the error if the ring fails.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, when it cannot go on with this ring: `EBADR` if it had no memory to keep a
+    /// completion. All ops in flight are lost then and the runtime is of no more use.
+    ///
+    /// # Panics
+    ///
+    /// If a runtime runs on this thread already, or if `future` panics.
+    pub fn try_block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
+        let _running = Running::start();
+        let _entered = self.enter();
+        let mut future = pin!(future);
+        let mut output = None;
+        self.core.tasks.wake_main();
+        event_loop::run(&self.core, &mut |cx: &mut Context<'_>| {
+            if let Poll::Ready(ready) = future.as_mut().poll(cx) {
+                output = Some(ready);
+            }
+            output.is_some()
+        })?;
+        match output {
+            Some(output) => Ok(output),
+            None => unreachable!("the loop ends when the future is done"),
+        }
+    }
+
+    /// Makes this the runtime of the thread until the guard goes: ops and sleeps can be made and
+    /// polled by hand, tasks spawned. Only [`turn`](Runtime::turn) and the like make progress.
+    #[must_use = "the runtime is left when the guard is dropped"]
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.core.enter()
+    }
+
+    /// One turn of the loop: runs what is ready, hands ops to the kernel, waits at most `wait` for
+    /// something to happen (`None`: as long as it takes) and takes in what did. Answers how many
+    /// things happened: polls, completions, timers.
+    ///
+    /// With nothing outstanding (see [`run_until_idle`](Runtime::run_until_idle)) it does not wait.
+    /// The counterpart of `process_outstanding_events` of Zig's `AsyncIOUring`, for loops of one's
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_block_on`](Runtime::try_block_on).
+    ///
+    /// # Panics
+    ///
+    /// If a runtime runs on this thread already.
+    pub fn turn(&self, wait: Option<Duration>) -> io::Result<usize> {
+        let _running = Running::start();
+        let _entered = self.enter();
+        event_loop::turn(&self.core, wait)
+    }
+
+    /// Turns the loop until nothing is outstanding: no task is ready, no timer is set, and the
+    /// kernel has no op that a future waits for. Tasks that wait for something else (a channel,
+    /// another thread) do not count and stay.
+    ///
+    /// The counterpart of `run_event_loop` of Zig's `AsyncIOUring`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_block_on`](Runtime::try_block_on).
+    ///
+    /// # Panics
+    ///
+    /// If a runtime runs on this thread already.
+    pub fn run_until_idle(&self) -> io::Result<()> {
+        let _running = Running::start();
+        let _entered = self.enter();
+        while event_loop::turn(&self.core, None)? > 0 || !self.core.is_idle() {}
+        Ok(())
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(self.core.tasks.shared()))
+    }
+
+    /// What this kernel gave: flags, sizes, opcodes.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        Info::new(*self.core.ring.capabilities())
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("ring", &self.core.ring.id()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.core.shutdown();
+    }
+}
+
+/// The runtime of this thread stays it until this is dropped. Made by [`Runtime::enter`].
+pub struct EnterGuard<'a> {
+    // Left in this order.
+    _ring: ring::EnterGuard,
+    _timers: crate::time::EnterGuard,
+    _pool: blocking::EnterGuard,
+    _tasks: crate::task::EnterGuard,
+    _runtime: std::marker::PhantomData<&'a Runtime>,
+}
+
+impl fmt::Debug for EnterGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnterGuard").finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard {
+            _ring: ring::enter_current(&self.ring),
+            _timers: self.timers.enter(),
+            _pool: self.pool.enter(),
+            _tasks: self.tasks.enter(),
+            _runtime: std::marker::PhantomData,
+        }
+    }
+
+    /// No task is ready, no timer set, no op awaited.
+    fn is_idle(&self) -> bool {
+        !self.tasks.has_ready() && !self.timers.any() && self.ring.awaited() == 0
+    }
+
+    fn shutdown(&self) {
+        if self.ring.is_closed() {
+            return;
+        }
+        let deadline = Instant::now() + self.shutdown_timeout;
+        {
+            let _entered = self.enter();
+            self.tasks.shutdown();
+            self.timers.clear();
+        }
+        let blocked = !self.pool.shutdown(deadline);
+        let lost = self.ring.shutdown(deadline);
+        if blocked {
+            eprintln!(
+                "ringspun: a closure of spawn_blocking still runs after the {:?} of \
+                 shutdown_timeout; its thread is left behind",
+                self.shutdown_timeout
+            );
+        }
+        for op in lost {
+            eprintln!(
+                "ringspun: the kernel did not end opcode {} on descriptor {}, submitted at {}, \
+                 within the {:?} of shutdown_timeout; its memory is leaked",
+                op.opcode, op.fd, op.site, self.shutdown_timeout
+            );
+        }
+    }
+}
+
+/// Says that the loop runs on this thread, for as long as it lives.
+struct Running;
+
+impl Running {
+    #[track_caller]
+    fn start() -> Running {
+        assert!(
+            !RUNNING.replace(true),
+            "a runtime runs on this thread already, and block_on inside it would stop all of its \
+             tasks: await the future instead, or move the call to another thread \
+             (ringspun::spawn_blocking)"
+        );
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.set(false);
+    }
+}

@@ -1,0 +1,91 @@
+//! What is said about tasks: what a dump shows, and the panics that nobody was told of.
+
+use std::io::Write;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+
+use super::Id;
+use super::header::{Payload, TaskName};
+use super::inbox::CoreShared;
+use super::raw::TaskRef;
+use super::state::QUEUED;
+
+/// How a task stands.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskInfo {
+    pub(crate) id: Id,
+    pub(crate) name: Option<TaskName>,
+    /// Where it was spawned.
+    pub(crate) site: &'static Location<'static>,
+    /// How long ago, in the ticks of `Tasks::set_tick`.
+    pub(crate) age: u32,
+    /// In the run queue; else it waits, or is being polled.
+    pub(crate) ready: bool,
+}
+
+impl TaskInfo {
+    pub(super) fn of(task: &TaskRef, tick: u32) -> TaskInfo {
+        let header = task.header();
+        TaskInfo {
+            id: header.id,
+            name: header.name(),
+            site: header.site,
+            age: tick.wrapping_sub(header.born),
+            ready: header.local.has(QUEUED),
+        }
+    }
+}
+
+/// Drops the result of a complete task that nobody wants.
+pub(super) fn discard_result(task: &TaskRef) {
+    let shared = task.header().shared();
+    if let Err(payload) = task.drop_output() {
+        unseen_panic(shared, Some(task), "its output", payload);
+    }
+    if let Some(payload) = task.header().take_payload() {
+        unseen_panic(shared, Some(task), "its future", payload);
+    }
+}
+
+/// Counts a panic that no join handle takes, and says so in one line.
+#[cold]
+pub(super) fn unseen_panic(
+    shared: &CoreShared,
+    task: Option<&TaskRef>,
+    place: &str,
+    payload: Payload,
+) {
+    shared.count_panic();
+    let core = shared.core().as_u64();
+    let text = text(&payload);
+    let line = match task {
+        Some(task) => {
+            let header = task.header();
+            let name = header.name().map(|name| format!(" '{name}'")).unwrap_or_default();
+            let (id, site) = (header.id, header.site);
+            format!("ringspun: task {id}{name} of core {core}, spawned at {site}, panicked in {place}: {text}\n")
+        }
+        None => format!("ringspun: a panic on core {core} in {place}: {text}\n"),
+    };
+    // Not `eprintln!`, which panics when the stream is closed.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    drop_payload(payload);
+}
+
+/// What a panic said, if it was text.
+pub(super) fn text(payload: &Payload) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "(no text)"
+    }
+}
+
+/// A payload's destructor is user code and may panic; what it panics with is leaked.
+fn drop_payload(payload: Payload) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        let _leaked = ManuallyDrop::new(second);
+    }
+}

@@ -1,0 +1,396 @@
+//! All tasks of a core, and the turn that polls them.
+//!
+//! ```text
+//!  spawn --> list (every unfinished task) --+
+//!                                           v
+//!  wake ---> run queue --> step: aborted? --yes--> drop the future ---+
+//!                           |                                         v
+//!                           +--> poll --Ready or panic--> finish: off the list, joiner woken
+//!                           |      |
+//!                           |      +--Pending--> waits for a wake
+//!                           +--> main's turn: the caller's closure
+//! ```
+//!
+//! # Safety
+//!
+//! `Tasks` is neither `Send` nor `Sync`, and so is each `TaskRef`: what is done here is done on
+//! the tasks' own thread (T1). `busy` keeps a poll from happening inside a poll.
+
+#![allow(unsafe_code)]
+
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::task::Context;
+
+use slab::Slab;
+
+use super::Id;
+use super::current;
+use super::header::{Header, Origin, TaskName};
+use super::inbox::CoreShared;
+use super::join::JoinHandle;
+use super::raw::{self, Polled, TaskRef};
+use super::report::{self, TaskInfo};
+use super::run_queue::RunQueue;
+use super::state::{CLOSED, COMPLETE, HANDLE, QUEUED};
+use super::sync::{Arc, Cell};
+use super::waker;
+use crate::wake::{CoreId, Notify};
+
+/// A core's tasks. Main is one of them, but its future lives with the caller of [`Tasks::run`].
+pub(crate) struct Tasks {
+    shared: Arc<CoreShared>,
+    queue: RunQueue,
+    /// Holds a local reference to each task until its future is gone.
+    list: RefCell<Slab<TaskRef>>,
+    main: TaskRef,
+    /// Whose code runs, for `task::id`.
+    running: Cell<Option<NonNull<Header>>>,
+    busy: Cell<bool>,
+    refusing: Cell<bool>,
+    refused_depth: Cell<u32>,
+    tick: Cell<u32>,
+    /// Shares of `shared` that freed headers left for new ones.
+    spare: RefCell<Vec<Arc<CoreShared>>>,
+}
+
+/// How many shares are kept at most: 32 KiB.
+const SPARE_MAX: usize = 4096;
+
+/// How deep the destructors of refused futures may spawn futures that are refused. Deeper ones are
+/// leaked, for the alternative is the end of the stack.
+const REFUSED_DEPTH_MAX: u32 = 100;
+
+impl Tasks {
+    /// A core without tasks, for this thread. `notify` ends its sleep.
+    #[track_caller]
+    pub(crate) fn new(notify: Box<dyn Notify>) -> Rc<Tasks> {
+        let shared = Arc::new(CoreShared::new(CoreId::next(), notify));
+        let main = raw::allocate(
+            std::future::pending::<()>(),
+            Origin {
+                shared: Arc::clone(&shared),
+                id: Id::next(),
+                site: Location::caller(),
+                name: Some(TaskName::from("main")),
+                index: u32::MAX,
+                born: 0,
+                flags: 0,
+            },
+        );
+        Rc::new(Tasks {
+            shared,
+            queue: RunQueue::new(),
+            list: RefCell::new(Slab::new()),
+            main,
+            running: Cell::new(None),
+            busy: Cell::new(false),
+            refusing: Cell::new(false),
+            refused_depth: Cell::new(0),
+            tick: Cell::new(0),
+            spare: RefCell::new(Vec::new()),
+        })
+    }
+
+    pub(crate) fn core(&self) -> CoreId {
+        self.shared.core()
+    }
+
+    /// What other threads may have of this core.
+    pub(crate) fn shared(&self) -> &Arc<CoreShared> {
+        &self.shared
+    }
+
+    /// How many tasks are not finished; main is not counted.
+    pub(crate) fn len(&self) -> usize {
+        self.list.borrow().len()
+    }
+
+    /// The panics that nobody was told of.
+    pub(crate) fn panics(&self) -> u64 {
+        self.shared.panics()
+    }
+
+    /// The coarse clock that ages count in. Its unit is the caller's.
+    pub(crate) fn set_tick(&self, tick: u32) {
+        self.tick.set(tick);
+    }
+
+    /// A new task, ready to be polled.
+    #[inline]
+    pub(crate) fn spawn<F: Future + 'static>(
+        &self,
+        future: F,
+        name: Option<TaskName>,
+        site: &'static Location<'static>,
+    ) -> JoinHandle<F::Output> {
+        let id = Id::next();
+        if self.refusing.get() {
+            self.refuse(future);
+            return JoinHandle::refused(id);
+        }
+        let shared = match self.spare.borrow_mut().pop() {
+            Some(shared) => shared,
+            None => Arc::clone(&self.shared),
+        };
+        let mut list = self.list.borrow_mut();
+        let place = list.vacant_entry();
+        let index = u32::try_from(place.key()).expect("a core has fewer than 2^32 tasks");
+        let (born, flags) = (self.tick.get(), HANDLE | QUEUED);
+        let task = raw::allocate(future, Origin { shared, id, site, name, index, born, flags });
+        place.insert(task.clone());
+        drop(list);
+        self.queue.push(task.clone());
+        // SAFETY: the task's output is `F::Output`, and HANDLE is this handle's.
+        unsafe { JoinHandle::new(task) }
+    }
+
+    /// Wakes of other threads go to the run queue; then the closures they sent run.
+    pub(crate) fn drain_inbox(&self) {
+        self.shared.drain(|header| self.queue(*header));
+        for closure in self.shared.take_closures() {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(closure)) {
+                report::unseen_panic(&self.shared, None, "a closure sent to the core", payload);
+            }
+        }
+    }
+
+    /// Polls at most `budget` tasks, the longest ready first; `main` when it is main's turn.
+    /// Answers how many turns were given. A panic of a task ends that task; one of `main` comes
+    /// through.
+    pub(crate) fn run(&self, budget: usize, main: &mut dyn FnMut(&mut Context<'_>)) -> usize {
+        let _busy = Busy::new(self);
+        for turns in 0..budget {
+            let Some(task) = self.queue.pop() else { return turns };
+            self.step(&task, main);
+        }
+        budget
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// True if something from another thread waits in the inbox.
+    #[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
+    pub(crate) fn has_remote(&self) -> bool {
+        self.shared.has_remote()
+    }
+
+    /// Gives main a turn.
+    pub(crate) fn wake_main(&self) {
+        self.queue(self.main.pointer());
+    }
+
+    /// Announces a sleep, so that wakes notify. False if other threads have left work: then do not
+    /// sleep. After true, [`Tasks::awake`] follows.
+    pub(crate) fn prepare_sleep(&self) -> bool {
+        self.shared.prepare_sleep()
+    }
+
+    /// The sleep is over: wakes need not notify.
+    pub(crate) fn awake(&self) {
+        self.shared.awake();
+    }
+
+    /// Shows main and every unfinished task.
+    pub(crate) fn for_each(&self, look: &mut dyn FnMut(TaskInfo)) {
+        // A copy: `look` is not known, and may spawn.
+        let tasks: Vec<TaskRef> = self.list.borrow().iter().map(|(_, task)| task.clone()).collect();
+        look(TaskInfo::of(&self.main, self.tick.get()));
+        for task in tasks.iter().filter(|task| !task.header().local.has(CLOSED)) {
+            look(TaskInfo::of(task, self.tick.get()));
+        }
+    }
+
+    /// Ends all tasks: from now on spawns are refused; every future is dropped; the inbox closes,
+    /// and closures that have not run are dropped. May be called again, which does nothing.
+    pub(crate) fn shutdown(&self) {
+        if self.refusing.get() {
+            return;
+        }
+        let _busy = Busy::new(self);
+        self.refusing.set(true);
+        // SAFETY: C1: `self` is borrowed until after the end of this function.
+        let _restore = unsafe { current::enter(self) };
+        // Refused spawns add none, so one round ends all.
+        let tasks: Vec<TaskRef> = self.list.borrow().iter().map(|(_, task)| task.clone()).collect();
+        for task in &tasks {
+            if !task.header().local.has(CLOSED) {
+                self.cancel(task);
+            }
+        }
+        self.main.header().local.set(CLOSED);
+        while let Some(task) = self.queue.pop() {
+            drop(task);
+        }
+        for closure in self.shared.close() {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(closure))) {
+                report::unseen_panic(&self.shared, None, "a closure sent to the core", payload);
+            }
+        }
+    }
+
+    /// True if `header`'s task is one of these.
+    #[inline]
+    pub(super) fn is_home_of(&self, header: &Header) -> bool {
+        // The header keeps its `CoreShared`, and this one is alive too: one address, one core.
+        std::ptr::eq(&raw const **self.shared(), header.shared())
+    }
+
+    /// Puts a task of this core into the run queue unless it is there or finished.
+    #[inline]
+    pub(super) fn queue(&self, header: NonNull<Header>) {
+        // SAFETY: T3: the caller holds a reference.
+        let local = unsafe { &(*header.as_ptr()).local };
+        if local.has(QUEUED | CLOSED) {
+            return;
+        }
+        local.set(QUEUED);
+        // SAFETY: T3: as above; a task of this core is on its own thread here.
+        self.queue.push(unsafe { TaskRef::take(header) });
+    }
+
+    /// Whose code runs.
+    pub(super) fn running(&self) -> Option<TaskRef> {
+        // SAFETY: T3: `step` holds the running task; it is on its own thread here.
+        self.running.get().map(|header| unsafe { TaskRef::take(header) })
+    }
+
+    pub(super) fn recycle(&self, shared: Arc<CoreShared>) {
+        let mut spare = self.spare.borrow_mut();
+        if Arc::ptr_eq(&shared, &self.shared) && spare.len() < SPARE_MAX {
+            spare.push(shared);
+        }
+    }
+
+    #[inline]
+    fn step(&self, task: &TaskRef, main: &mut dyn FnMut(&mut Context<'_>)) {
+        let header = task.header();
+        if header.local.has(CLOSED) {
+            return;
+        }
+        if header.state.is_aborted() {
+            return self.cancel(task);
+        }
+        let waker = waker::borrowed(task);
+        let mut cx = Context::from_waker(&waker);
+        let _running = Running::new(self, task);
+        if task.pointer() == self.main.pointer() {
+            return main(&mut cx);
+        }
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: not CLOSED, so the future is there; `busy`: no poll is going on.
+            unsafe { task.poll(&mut cx) }
+        }));
+        match polled {
+            Ok(Polled::Pending) => {}
+            Ok(Polled::Ready) => self.finish(task),
+            Ok(Polled::DropPanicked(payload)) => {
+                if let Err(second) = task.drop_output() {
+                    report::unseen_panic(&self.shared, Some(task), "its output", second);
+                }
+                header.keep_payload(payload);
+                self.finish(task);
+            }
+            Err(payload) => {
+                header.local.set(CLOSED);
+                // SAFETY: a poll that panicked leaves the future there; CLOSED is set.
+                if let Err(second) = unsafe { task.drop_future() } {
+                    report::unseen_panic(&self.shared, Some(task), "its destructor", second);
+                }
+                header.keep_payload(payload);
+                self.finish(task);
+            }
+        }
+    }
+
+    /// Ends a task that is not being polled: the future is dropped.
+    #[cold]
+    fn cancel(&self, task: &TaskRef) {
+        let running = Running::new(self, task);
+        task.header().local.set(CLOSED);
+        // SAFETY: the caller found CLOSED off, so the future was there; it is set now; `busy`: no
+        // poll is going on.
+        if let Err(payload) = unsafe { task.drop_future() } {
+            task.header().keep_payload(payload);
+        }
+        drop(running);
+        self.finish(task);
+    }
+
+    /// The future is gone and the result, if any, is in its place: the joiner is told.
+    #[inline]
+    fn finish(&self, task: &TaskRef) {
+        let header = task.header();
+        header.local.set(COMPLETE);
+        if !header.local.has(HANDLE) {
+            report::discard_result(task);
+        } else if let Some(join) = header.take_join()
+            && let Err(payload) = catch_unwind(AssertUnwindSafe(|| join.wake()))
+        {
+            report::unseen_panic(&self.shared, Some(task), "the waker of its joiner", payload);
+        }
+        let listed = self.list.borrow_mut().try_remove(header.index as usize);
+        drop(listed);
+    }
+
+    /// Drops the future of a spawn that comes too late.
+    #[cold]
+    fn refuse<F: Future>(&self, future: F) {
+        let depth = self.refused_depth.get();
+        if depth >= REFUSED_DEPTH_MAX {
+            let _leaked = ManuallyDrop::new(future);
+            return;
+        }
+        self.refused_depth.set(depth + 1);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            report::unseen_panic(&self.shared, None, "a future spawned too late", payload);
+        }
+        self.refused_depth.set(depth);
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+/// No turn within a turn.
+struct Busy<'a>(&'a Tasks);
+
+impl Busy<'_> {
+    fn new(tasks: &Tasks) -> Busy<'_> {
+        assert!(!tasks.busy.replace(true), "a task may not turn the loop of its own core");
+        Busy(tasks)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+    }
+}
+
+/// Says whose code runs.
+struct Running<'a> {
+    tasks: &'a Tasks,
+    before: Option<NonNull<Header>>,
+}
+
+impl<'a> Running<'a> {
+    #[inline]
+    fn new(tasks: &'a Tasks, task: &TaskRef) -> Running<'a> {
+        Running { tasks, before: tasks.running.replace(Some(task.pointer())) }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.tasks.running.set(self.before);
+    }
+}
