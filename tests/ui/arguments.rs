@@ -1,0 +1,2 @@
+#[ringspun::main]
+async fn main(name: String, count: u32) {}

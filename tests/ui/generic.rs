@@ -1,0 +1,2 @@
+#[ringspun::main]
+async fn main<T: Default>() {}

@@ -1,0 +1,4 @@
+#[ringspun::main]
+async fn main() -> u32 {
+    7
+}

@@ -1,0 +1,2 @@
+#[ringspun::main]
+fn main() {}

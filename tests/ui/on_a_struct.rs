@@ -1,0 +1,6 @@
+#[ringspun::main]
+struct Server {
+    port: u16,
+}
+
+fn main() {}

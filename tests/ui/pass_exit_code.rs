@@ -1,0 +1,6 @@
+#![deny(warnings)]
+
+#[ringspun::main]
+async fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,8 @@
+struct Server;
+
+impl Server {
+    #[ringspun::main]
+    async fn run(&self) {}
+}
+
+fn main() {}

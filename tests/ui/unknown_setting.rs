@@ -1,0 +1,2 @@
+#[ringspun::main(entires = 256, batch = 8)]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[ringspun::main]
+async unsafe fn main() {}

@@ -1,0 +1,2 @@
+#[ringspun::main(entries = "many")]
+async fn main() {}
