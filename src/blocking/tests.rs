@@ -169,6 +169,25 @@ fn idle_threads_are_used_again() {
 }
 
 #[test]
+fn closures_come_while_threads_leave() {
+    let keep_alive = Duration::from_nanos(1);
+    let pool = Pool::new(Config { keep_alive, threads_max: 2, ..Config::default() });
+    let rounds = if cfg!(miri) { 10 } else { 1000 };
+    let submit = |pool: &Arc<Pool>| {
+        for nth in 0..rounds {
+            assert_eq!(block_on(pool.spawn(move || nth)).expect("never stranded"), nth);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| submit(&pool));
+        }
+    });
+    assert!(pool.stats().threads_seen_max <= 2);
+    assert!(pool.shutdown(soon()));
+}
+
+#[test]
 fn aborted_before_its_start() {
     let pool = pool(1);
     let (release, first) = occupy(&pool);

@@ -159,9 +159,13 @@ impl<T: Op> Submission<T> {
     }
 
     /// Prepares the op and hands it to the ring. Ready: it ended without the kernel.
+    #[inline]
     fn start(&mut self, cx: &Context<'_>) -> Poll<Completion> {
-        let ring = self.bind();
-        super::check_current(&ring);
+        if self.ring.is_none() {
+            self.ring = Some(super::current_ring());
+        }
+        let Some(ring) = &self.ring else { unreachable!("just bound") };
+        super::check_current(ring);
         let reserved = (self.stage == Stage::Reserved).then_some(self.key);
         // SAFETY: O6: the kernel knows nothing of the op yet, or (restart) is done with it.
         let op = unsafe { self.op.assume_init_mut() };

@@ -1,42 +1,62 @@
 //! The ring of this thread: set while its runtime runs or is entered.
+//!
+//! # Safety
+//!
+//! C1: the thread-local pointer is null or came from `Rc::into_raw` and owns one reference. It has
+//! no destructor, so that reading it is one load; what a thread leaves in it is leaked, and only a
+//! guard that is leaked or dropped out of order leaves something.
 
-use std::cell::RefCell;
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr;
 use std::rc::Rc;
 
 use super::Ring;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Ring>>> = const { RefCell::new(None) };
+    static CURRENT: Cell<*const Ring> = const { Cell::new(ptr::null()) };
 }
 
 /// Puts back what was current before.
-#[derive(Debug)]
 pub(crate) struct EnterGuard {
-    before: Option<Rc<Ring>>,
+    /// As C1.
+    before: *const Ring,
+    _one_thread: PhantomData<*const ()>,
 }
 
 /// Makes `ring` the current one until the guard goes.
 pub(crate) fn enter(ring: &Rc<Ring>) -> EnterGuard {
-    EnterGuard { before: CURRENT.replace(Some(Rc::clone(ring))) }
+    let before = CURRENT.replace(Rc::into_raw(Rc::clone(ring)));
+    EnterGuard { before, _one_thread: PhantomData }
 }
 
-/// The current ring. `None` outside a runtime, and while the thread ends.
+/// The current ring. `None` outside a runtime.
 #[inline]
 pub(crate) fn current() -> Option<Rc<Ring>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+    let current = CURRENT.get();
+    if current.is_null() {
+        return None;
+    }
+    // SAFETY: C1: the pointer is from `into_raw` and its reference keeps the ring alive.
+    unsafe { Rc::increment_strong_count(current) };
+    // SAFETY: the reference just taken is handed to the new `Rc`.
+    Some(unsafe { Rc::from_raw(current) })
 }
 
 /// True if `ring` is the current one.
 #[inline]
 pub(crate) fn is_current(ring: &Rc<Ring>) -> bool {
-    CURRENT
-        .try_with(|current| current.borrow().as_ref().is_some_and(|now| Rc::ptr_eq(now, ring)))
-        .unwrap_or(false)
+    ptr::eq(CURRENT.get(), Rc::as_ptr(ring))
 }
 
 impl Drop for EnterGuard {
     fn drop(&mut self) {
-        let before = self.before.take();
-        let _ = CURRENT.try_with(|current| current.replace(before));
+        let left = CURRENT.replace(self.before);
+        if !left.is_null() {
+            // SAFETY: C1: the pointer owned a reference and is gone from the thread-local.
+            drop(unsafe { Rc::from_raw(left) });
+        }
     }
 }

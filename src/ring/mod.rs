@@ -66,7 +66,7 @@ use self::kernel::{
     IOSQE_IO_LINK, Kernel, OP_ASYNC_CANCEL, Sqe,
 };
 pub use self::registered::FixedBuf;
-use self::slot::{Abandoned, Asked, Effect, Item, Meta, Polled, Slots};
+use self::slot::{Abandoned, Asked, Effect, Filed, Item, Meta, Polled, Slots};
 pub(crate) use self::slot::{Reaper, SlotKey};
 pub(crate) use self::teardown::LostOp;
 use self::user_data::UserData;
@@ -100,7 +100,7 @@ pub(crate) struct Ring {
     capabilities: Capabilities,
     inner: RefCell<Inner>,
     notifier: Arc<EventFd>,
-    clock_ns: Cell<u64>,
+    clock_ms: Cell<u32>,
     registered: registered::Registered,
 }
 
@@ -136,7 +136,7 @@ impl Ring {
             capabilities,
             inner: RefCell::new(inner),
             notifier,
-            clock_ns: Cell::new(0),
+            clock_ms: Cell::new(0),
             registered: registered::Registered::default(),
         }))
     }
@@ -204,7 +204,7 @@ impl Ring {
         let key = reserved.unwrap_or_else(|| inner.slots.reserve());
         let meta = self.adopt(&mut sqe, key, site);
         // SAFETY: the caller's promises.
-        let queued = unsafe { inner.push(&[sqe]) };
+        let queued = unsafe { inner.push_one(sqe) };
         inner.slots.start(key, waiter, meta, queued);
         key
     }
@@ -273,7 +273,7 @@ impl Ring {
         sqe.user_data = UserData::of_op(key);
         sqe.flags &=
             !(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN | IOSQE_CQE_SKIP_SUCCESS);
-        Meta { opcode: sqe.opcode, fd: sqe.fd, started_ns: self.clock_ns.get(), site }
+        Meta { opcode: sqe.opcode, fd: sqe.fd, started_ms: self.clock_ms.get(), site }
     }
 
     /// Asks for the outcome of an op; keeps `waker` if there is none yet.
@@ -466,21 +466,32 @@ impl Ring {
         // One queue full at a time: user code gets its turn.
         let limit = self.capabilities.cq_entries as usize;
         while count.get() < limit {
-            let (effect, resend) = {
-                let mut inner = self.inner.borrow_mut();
-                let Some(cqe) = inner.kernel.as_mut().and_then(Kernel::pop) else { return };
-                inner.file(cqe)
-            };
+            let mut inner = self.inner.borrow_mut();
+            let Some(cqe) = inner.kernel.as_mut().and_then(Kernel::pop) else { return };
+            inner.counters.completed += 1;
             count.set(count.get() + 1);
-            match effect {
-                Effect::Wake(waiter) => waiter.wake(),
-                Effect::None => {}
-                effect => self.act(effect),
+            if let UserData::Op { index, sequence_low } = UserData::decode(cqe.user_data) {
+                let answer = Answer { result: cqe.result, flags: cqe.flags };
+                if let Filed::Done(waiter) = inner.slots.complete(index, sequence_low, answer) {
+                    drop(inner);
+                    if let Some(waiter) = waiter {
+                        waiter.wake();
+                    }
+                    continue;
+                }
             }
-            if let Some(key) = resend {
-                self.inner.borrow_mut().cancels.push_back(key);
-            }
+            drop(inner);
+            self.dispatch_rare(cqe);
         }
+    }
+
+    #[cold]
+    fn dispatch_rare(&self, cqe: Cqe) {
+        let (effect, resend) = self.inner.borrow_mut().file(cqe);
+        if let Some(key) = resend {
+            self.inner.borrow_mut().cancels.push_back(key);
+        }
+        self.act(effect);
     }
 
     fn act(&self, mut effect: Effect) {
@@ -516,9 +527,10 @@ impl Ring {
         }
     }
 
-    /// The coarse clock by which ops are dated, in nanoseconds since the ring was made.
-    pub(crate) fn set_clock(&self, now_ns: u64) {
-        self.clock_ns.set(now_ns);
+    /// The coarse clock by which ops are dated, in milliseconds; wraps after 49 days.
+    #[inline]
+    pub(crate) fn set_clock(&self, now_ms: u32) {
+        self.clock_ms.set(now_ms);
     }
 
     /// Visits the ops in flight: opcode, descriptor, start, site.
@@ -557,6 +569,33 @@ pub(crate) enum Dropped {
 }
 
 impl Inner {
+    /// True: it went to the backlog. Inlined, and the entry's address never taken: see
+    /// [`Sqe::to_words`].
+    ///
+    /// # Safety
+    ///
+    /// O1 and O2 hold for the entry.
+    #[inline(always)]
+    unsafe fn push_one(&mut self, sqe: Sqe) -> bool {
+        if let Some(kernel) = &mut self.kernel
+            && self.backlog.is_empty()
+            // SAFETY: the caller's promise.
+            && unsafe { kernel.push_one(sqe.to_words()) }.is_ok()
+        {
+            return false;
+        }
+        self.push_back(sqe.to_words())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_back(&mut self, words: [u64; 8]) -> bool {
+        assert!(self.kernel.is_some(), "{}", closed());
+        self.backlog.push(&[Sqe::from_words(words)]);
+        self.counters.backlog_max = self.counters.backlog_max.max(self.backlog.len() as u64);
+        true
+    }
+
     /// True: it went to the backlog.
     ///
     /// # Safety
@@ -616,13 +655,11 @@ impl Inner {
         true
     }
 
-    #[inline]
     fn file(&mut self, cqe: Cqe) -> (Effect, Option<SlotKey>) {
-        self.counters.completed += 1;
         match UserData::decode(cqe.user_data) {
             UserData::Op { index, sequence_low } => {
                 let answer = Answer { result: cqe.result, flags: cqe.flags };
-                self.slots.complete(index, sequence_low, answer)
+                self.slots.complete_any(index, sequence_low, answer)
             }
             UserData::Notifier => {
                 self.notifier_armed = cqe.flags & kernel::CQE_F_MORE != 0;
@@ -659,10 +696,10 @@ pub(crate) fn clock() -> std::time::Instant {
     Kernel::now()
 }
 
-/// The monotonic clock as of the last timer tick, in nanoseconds: a fifth of the price.
+/// The monotonic clock as of the last timer tick, in milliseconds: a fifth of the price.
 #[inline]
-pub(crate) fn coarse_clock_ns() -> u64 {
-    kernel::coarse_clock_ns()
+pub(crate) fn coarse_clock_ms() -> u32 {
+    kernel::coarse_clock_ms()
 }
 
 /// A write to a pipe without reader shall be an error, not the end of the process.

@@ -23,7 +23,7 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::completion::{Answer, Ask, Completion, is_restart};
-use super::kernel::{CQE_F_MORE, CQE_F_NOTIF};
+use super::kernel::CQE_F_MORE;
 use crate::wake::LocalWaker;
 
 /// The name of one op in flight.
@@ -38,8 +38,8 @@ pub(crate) struct SlotKey {
 pub(crate) struct Meta {
     pub(crate) opcode: u8,
     pub(crate) fd: i32,
-    /// The turn's coarse clock when it was submitted.
-    pub(crate) started_ns: u64,
+    /// The turn's coarse clock when it was submitted, in milliseconds.
+    pub(crate) started_ms: u32,
     pub(crate) site: &'static Location<'static>,
 }
 
@@ -59,6 +59,13 @@ pub(crate) enum Effect {
     Reap { reaper: Reaper, completion: Completion, key: SlotKey, last: bool },
     /// The completion answers nothing that this table knows.
     Stale,
+}
+
+/// The answer to `complete`.
+pub(crate) enum Filed {
+    Done(Option<LocalWaker>),
+    /// Nothing was done: `complete_any` has to do it.
+    Rare,
 }
 
 /// The answer to `poll`.
@@ -114,18 +121,47 @@ enum CancelState {
 /// the kernel. It is found after a few rounds of task work; what is not, cannot be cancelled.
 const CANCEL_ATTEMPTS_MAX: u8 = 16;
 
+/// Where an op stands. What belongs to a stage lies beside it in the slot, so that a transition
+/// is a few plain stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Free { next: u32 },
+    Free,
     Reserved,
-    Queued { waiter: Option<LocalWaker> },
-    InKernel { waiter: Option<LocalWaker> },
-    AwaitsNotif { waiter: Option<LocalWaker>, first: Answer },
-    Streaming { waiter: Option<LocalWaker>, stream: Box<Stream> },
-    Completed { answer: Answer },
-    Orphaned { orphan: Box<Orphan> },
+    Queued,
+    InKernel,
+    /// `answer` is the result of a zero-copy send; its memory is still being read.
+    AwaitsNotif,
+    /// `extra` holds the stream.
+    Streaming,
+    /// `answer` waits to be taken.
+    Completed,
+    /// `extra` holds the orphan.
+    Orphaned,
     Lost,
 }
 
+impl Stage {
+    /// The kernel has it.
+    fn is_in_kernel(self) -> bool {
+        matches!(
+            self,
+            Stage::InKernel | Stage::AwaitsNotif | Stage::Streaming | Stage::Orphaned
+        )
+    }
+}
+
+/// What few ops need.
+#[derive(Default)]
+struct Extra {
+    stream: Option<Stream>,
+    orphan: Option<Orphan>,
+    /// The next member of the chain.
+    follower: Option<SlotKey>,
+    /// A member behind it dies with it.
+    soft: bool,
+}
+
+#[derive(Default)]
 struct Stream {
     items: VecDeque<Answer>,
     ended: bool,
@@ -140,19 +176,25 @@ struct Orphan {
     late: VecDeque<Answer>,
 }
 
+/// One cache line.
 struct Slot {
     sequence: u64,
+    waiter: Option<LocalWaker>,
+    answer: Answer,
+    extra: Option<Box<Extra>>,
+    site: &'static Location<'static>,
+    fd: i32,
+    /// When it was submitted; while it is free: the next free slot.
+    started_or_next: u32,
+    opcode: u8,
     stage: Stage,
-    meta: Option<Meta>,
     ask: Ask,
     cancel: CancelState,
-    /// The next member of the chain.
-    follower: Option<SlotKey>,
-    /// The member before it has not completed.
+    /// The member of the chain before it has not completed.
     leader_pending: bool,
-    /// A member behind it dies with it.
-    soft: bool,
 }
+
+const _: () = assert!(size_of::<Slot>() <= 72);
 
 const NONE: u32 = u32::MAX;
 
@@ -161,7 +203,7 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: u32,
     sequence: u64,
-    /// Queued, InKernel, AwaitsNotif, Streaming with a live future.
+    /// Queued, InKernel, AwaitsNotif, Streaming (not ended) with a live future.
     awaited: usize,
     /// Orphaned.
     orphans: usize,
@@ -194,8 +236,8 @@ impl Slots {
         self.sequence += 1;
         let index = self.free;
         if let Some(slot) = self.slots.get_mut(index as usize) {
-            let Stage::Free { next } = slot.stage else { unreachable!("free list") };
-            self.free = next;
+            debug_assert!(slot.stage == Stage::Free);
+            self.free = slot.started_or_next;
             slot.sequence = sequence;
             slot.stage = Stage::Reserved;
             return SlotKey { index, sequence };
@@ -212,13 +254,17 @@ impl Slots {
         );
         self.slots.push(Slot {
             sequence,
+            waiter: None,
+            answer: Answer { result: 0, flags: 0 },
+            extra: None,
+            site: Location::caller(),
+            fd: -1,
+            started_or_next: 0,
+            opcode: 0,
             stage: Stage::Reserved,
-            meta: None,
             ask: Ask::Nobody,
             cancel: CancelState::Unasked,
-            follower: None,
             leader_pending: false,
-            soft: false,
         });
         SlotKey { index, sequence }
     }
@@ -227,12 +273,12 @@ impl Slots {
     /// has left it.
     #[inline]
     pub(crate) fn start(&mut self, key: SlotKey, waiter: LocalWaker, meta: Meta, queued: bool) {
-        let slot = self.slot_mut(key);
-        debug_assert!(matches!(slot.stage, Stage::Reserved));
-        slot.meta = Some(meta);
-        let waiter = Some(waiter);
-        slot.stage = if queued { Stage::Queued { waiter } } else { Stage::InKernel { waiter } };
         self.awaited += 1;
+        let slot = self.slot_mut(key);
+        debug_assert!(slot.stage == Stage::Reserved);
+        slot.waiter = Some(waiter);
+        slot.set_meta(meta);
+        slot.stage = if queued { Stage::Queued } else { Stage::InKernel };
     }
 
     /// Reserved -> Streaming.
@@ -243,79 +289,61 @@ impl Slots {
         meta: Meta,
         queued: bool,
     ) {
-        let slot = self.slot_mut(key);
-        debug_assert!(matches!(slot.stage, Stage::Reserved));
-        slot.meta = Some(meta);
-        let stream = Box::new(Stream { items: VecDeque::new(), ended: false, queued });
-        slot.stage = Stage::Streaming { waiter: Some(waiter), stream };
         self.awaited += 1;
+        let slot = self.slot_mut(key);
+        debug_assert!(slot.stage == Stage::Reserved);
+        slot.waiter = Some(waiter);
+        slot.set_meta(meta);
+        slot.stage = Stage::Streaming;
+        slot.extra_mut().stream = Some(Stream { queued, ..Stream::default() });
     }
 
     /// Welds `follower` to `key`: it starts when `key` is done, and with `soft` dies with it.
     pub(crate) fn link(&mut self, key: SlotKey, follower: SlotKey, soft: bool) {
-        let leader = self.slot_mut(key);
-        leader.follower = Some(follower);
-        leader.soft = soft;
+        let extra = self.slot_mut(key).extra_mut();
+        extra.follower = Some(follower);
+        extra.soft = soft;
         self.slot_mut(follower).leader_pending = true;
     }
 
     /// The entry of this slot leaves the backlog for the submission queue. False: it was ended
     /// meanwhile and must not be sent.
-    #[inline]
     pub(crate) fn sent(&mut self, index: u32, sequence_low: u32) -> bool {
         let Some(slot) = self.find(index, sequence_low) else { return false };
-        match &mut slot.stage {
-            Stage::Queued { waiter } => {
-                let waiter = waiter.take();
-                slot.stage = Stage::InKernel { waiter };
-                true
-            }
-            Stage::Streaming { stream, .. } if stream.queued => {
-                stream.queued = false;
-                true
-            }
-            _ => false,
+        match (slot.stage, slot.stream_mut()) {
+            (Stage::Queued, _) => slot.stage = Stage::InKernel,
+            (Stage::Streaming, Some(stream)) if stream.queued => stream.queued = false,
+            _ => return false,
         }
+        true
     }
 
     /// Whether `sent` would say yes.
     pub(crate) fn is_queued(&self, index: u32, sequence_low: u32) -> bool {
-        self.slots.get(index as usize).is_some_and(|slot| {
-            slot.sequence as u32 == sequence_low
-                && match &slot.stage {
-                    Stage::Queued { .. } => true,
-                    Stage::Streaming { stream, .. } => stream.queued,
-                    _ => false,
-                }
-        })
+        self.slots
+            .get(index as usize)
+            .is_some_and(|slot| slot.sequence as u32 == sequence_low && slot.is_queued())
     }
 
     /// Asks for the outcome. `waker` is only compared.
     #[inline]
     pub(crate) fn poll(&mut self, key: SlotKey, waker: &Waker, restartable: bool) -> Polled {
         let slot = self.slot_mut(key);
-        match &mut slot.stage {
-            Stage::Completed { answer } => {
-                let (answer, ask) = (*answer, slot.ask);
-                if answer.result < 0
-                    && restartable
-                    && ask == Ask::Nobody
-                    && is_restart(answer.result)
-                {
-                    slot.stage = Stage::Reserved;
-                    return Polled::Restart;
-                }
-                self.free(key.index);
-                Polled::Ready(answer, ask)
+        if slot.stage == Stage::Completed {
+            let (answer, ask) = (slot.answer, slot.ask);
+            if answer.result < 0 && restartable && ask == Ask::Nobody && is_restart(answer.result) {
+                slot.stage = Stage::Reserved;
+                return Polled::Restart;
             }
-            Stage::Queued { waiter }
-            | Stage::InKernel { waiter }
-            | Stage::AwaitsNotif { waiter, .. } => Polled::Pending { kept: is_kept(waiter, waker) },
+            self.free(key.index);
+            return Polled::Ready(answer, ask);
+        }
+        match slot.stage {
+            Stage::Queued | Stage::InKernel | Stage::AwaitsNotif => {
+                Polled::Pending { kept: slot.keeps(waker) }
+            }
             Stage::Lost => Polled::Lost,
-            Stage::Free { .. }
-            | Stage::Reserved
-            | Stage::Streaming { .. }
-            | Stage::Orphaned { .. } => unreachable!("a future polled a slot that is not its own"),
+            _ => unreachable!("a future polled a slot that is not its own"),
         }
     }
 
@@ -326,12 +354,12 @@ impl Slots {
         key: SlotKey,
         new: LocalWaker,
     ) -> Result<Option<LocalWaker>, LocalWaker> {
-        match &mut self.slot_mut(key).stage {
-            Stage::Streaming { stream, .. } if !stream.items.is_empty() => Err(new),
-            Stage::Queued { waiter }
-            | Stage::InKernel { waiter }
-            | Stage::AwaitsNotif { waiter, .. }
-            | Stage::Streaming { waiter, .. } => Ok(waiter.replace(new)),
+        let slot = self.slot_mut(key);
+        match (slot.stage, slot.stream_mut()) {
+            (Stage::Streaming, Some(stream)) if !stream.items.is_empty() => Err(new),
+            (Stage::Queued | Stage::InKernel | Stage::AwaitsNotif | Stage::Streaming, _) => {
+                Ok(slot.waiter.replace(new))
+            }
             _ => Err(new),
         }
     }
@@ -339,103 +367,102 @@ impl Slots {
     /// If an op that was never prepared has been cancelled: its outcome, and the slot is free.
     pub(crate) fn take_if_ended(&mut self, key: SlotKey) -> Option<(Answer, Ask)> {
         let slot = self.slot_mut(key);
-        let Stage::Completed { answer } = slot.stage else { return None };
-        let ask = slot.ask;
-        self.free(key.index);
-        Some((answer, ask))
+        let ended = (slot.stage == Stage::Completed).then_some((slot.answer, slot.ask));
+        if ended.is_some() {
+            self.free(key.index);
+        }
+        ended
     }
 
     /// The next answer of an op with many, if one is there.
     pub(crate) fn next_item(&mut self, key: SlotKey, waker: &Waker) -> Item {
         let slot = self.slot_mut(key);
-        let ask = slot.ask;
-        match &mut slot.stage {
-            Stage::Streaming { waiter, stream } => {
-                if let Some(answer) = stream.items.pop_front() {
-                    let last = stream.ended && stream.items.is_empty();
-                    if last {
-                        self.free(key.index);
-                    }
-                    return Item::Ready { answer, ask, last };
+        let (kept, ask) = (slot.keeps(waker), slot.ask);
+        match (slot.stage, slot.stream_mut()) {
+            (Stage::Streaming, Some(stream)) => {
+                let Some(answer) = stream.items.pop_front() else { return Item::Pending { kept } };
+                let last = stream.ended && stream.items.is_empty();
+                if last {
+                    self.free(key.index);
                 }
-                Item::Pending { kept: is_kept(waiter, waker) }
+                Item::Ready { answer, ask, last }
             }
             // Cancelled while it was queued.
-            Stage::Completed { answer } => {
-                let answer = *answer;
+            (Stage::Completed, _) => {
+                let answer = slot.answer;
                 self.free(key.index);
                 Item::Ready { answer, ask, last: true }
             }
-            Stage::Lost => Item::Lost,
+            (Stage::Lost, _) => Item::Lost,
             _ => unreachable!("a stream polled a slot that is not its own"),
         }
     }
 
     /// How many answers wait to be taken.
     pub(crate) fn items_waiting(&self, key: SlotKey) -> usize {
-        match &self.slots[key.index as usize].stage {
-            Stage::Streaming { stream, .. } => stream.items.len(),
-            _ => 0,
-        }
+        self.slots[key.index as usize].stream().map_or(0, |stream| stream.items.len())
     }
 
-    /// Files a completion. The second value is a cancel that has to be sent (again) now.
+    /// Files a completion, if that is simple: an op of one answer, in no chain, with its future.
     #[inline]
-    pub(crate) fn complete(
+    pub(crate) fn complete(&mut self, index: u32, sequence_low: u32, answer: Answer) -> Filed {
+        let Some(slot) = self.find(index, sequence_low) else { return Filed::Rare };
+        let plain = slot.stage == Stage::InKernel && slot.extra.is_none();
+        if !plain || answer.flags & CQE_F_MORE != 0 {
+            return Filed::Rare;
+        }
+        slot.stage = Stage::Completed;
+        slot.answer = answer;
+        let waiter = slot.waiter.take();
+        self.awaited -= 1;
+        Filed::Done(waiter)
+    }
+
+    /// Files any completion. The second value is a cancel that has to be sent (again) now.
+    #[cold]
+    pub(crate) fn complete_any(
         &mut self,
         index: u32,
         sequence_low: u32,
         answer: Answer,
     ) -> (Effect, Option<SlotKey>) {
-        let Some(slot) = self.find(index, sequence_low) else { return (Effect::Stale, None) };
-        if answer.flags & CQE_F_MORE == 0 {
-            if let Stage::InKernel { waiter } = &mut slot.stage {
-                let waiter = waiter.take();
-                slot.stage = Stage::Completed { answer };
-                let chained = slot.follower.is_some();
-                self.awaited -= 1;
-                let resend = if chained { self.leader_done(index) } else { None };
-                return (waiter.map_or(Effect::None, Effect::Wake), resend);
-            }
+        match self.find(index, sequence_low) {
+            Some(_) => self.complete_rare(index, answer),
+            None => (Effect::Stale, None),
         }
-        self.complete_rare(index, answer)
     }
 
     fn complete_rare(&mut self, index: u32, answer: Answer) -> (Effect, Option<SlotKey>) {
         let more = answer.flags & CQE_F_MORE != 0;
         let slot = &mut self.slots[index as usize];
         let key = SlotKey { index, sequence: slot.sequence };
-        let effect = match &mut slot.stage {
-            Stage::InKernel { waiter } => {
-                // The result of a zero-copy send: its memory is still being read.
-                let waiter = waiter.take();
-                slot.stage = Stage::AwaitsNotif { waiter, first: answer };
+        let effect = match slot.stage {
+            Stage::InKernel if more => {
+                slot.stage = Stage::AwaitsNotif;
+                slot.answer = answer;
                 return (Effect::None, None);
             }
-            Stage::AwaitsNotif { waiter, first } => {
-                if more {
-                    return (Effect::None, None);
+            Stage::AwaitsNotif if more => return (Effect::None, None),
+            Stage::InKernel | Stage::AwaitsNotif => {
+                if slot.stage == Stage::InKernel {
+                    slot.answer = answer;
                 }
-                debug_assert!(answer.flags & CQE_F_NOTIF != 0);
-                let (waiter, first) = (waiter.take(), *first);
-                slot.stage = Stage::Completed { answer: first };
+                slot.stage = Stage::Completed;
                 self.awaited -= 1;
-                waiter.map_or(Effect::None, Effect::Wake)
+                slot.waiter.take().map_or(Effect::None, Effect::Wake)
             }
-            Stage::Streaming { waiter, stream } => {
-                stream.items.push_back(answer);
-                if !more {
-                    stream.ended = true;
-                    self.awaited -= 1;
+            Stage::Streaming => {
+                if let Some(stream) = slot.stream_mut() {
+                    stream.items.push_back(answer);
+                    stream.ended = !more;
                 }
-                waiter.take().map_or(Effect::None, Effect::Wake)
+                self.awaited -= usize::from(!more);
+                slot.waiter.take().map_or(Effect::None, Effect::Wake)
             }
-            Stage::Orphaned { .. } => self.complete_orphan(key, answer, more),
-            Stage::Free { .. }
-            | Stage::Reserved
-            | Stage::Queued { .. }
-            | Stage::Completed { .. }
-            | Stage::Lost => return (Effect::Stale, None),
+            Stage::Orphaned => self.complete_orphan(key, answer, more),
+            Stage::Free | Stage::Reserved | Stage::Queued | Stage::Completed | Stage::Lost => {
+                return (Effect::Stale, None);
+            }
         };
         let resend = if more { None } else { self.leader_done(index) };
         (effect, resend)
@@ -443,7 +470,8 @@ impl Slots {
 
     fn complete_orphan(&mut self, key: SlotKey, answer: Answer, more: bool) -> Effect {
         let slot = &mut self.slots[key.index as usize];
-        let Stage::Orphaned { orphan } = &mut slot.stage else { unreachable!("checked") };
+        let ask = slot.ask;
+        let Some(orphan) = slot.orphan_mut() else { unreachable!("an orphan has its remains") };
         let answer = match &orphan.reaper {
             Some(Reaper::Single(_)) if more => {
                 orphan.first = Some(answer);
@@ -457,11 +485,8 @@ impl Slots {
             }
         };
         let Some(reaper) = orphan.reaper.take() else { unreachable!("matched above") };
-        let completion = Completion::new(answer, slot.ask);
-        if !more {
-            self.orphans -= 1;
-        }
-        Effect::Reap { reaper, completion, key, last: !more }
+        self.orphans -= usize::from(!more);
+        Effect::Reap { reaper, completion: Completion::new(answer, ask), key, last: !more }
     }
 
     /// A reaper has been called. If that was the last time the slot is free and the reaper comes
@@ -473,26 +498,27 @@ impl Slots {
         last: bool,
     ) -> Result<Effect, Reaper> {
         let Some(slot) = self.find_key(key) else { return Err(reaper) };
-        let Stage::Orphaned { orphan } = &mut slot.stage else { return Err(reaper) };
+        let ask = slot.ask;
+        if slot.stage != Stage::Orphaned {
+            return Err(reaper);
+        }
         if last {
             self.free(key.index);
             return Err(reaper);
         }
+        let Some(orphan) = slot.orphan_mut() else { return Err(reaper) };
         let Some(answer) = orphan.late.pop_front() else {
             orphan.reaper = Some(reaper);
             return Ok(Effect::None);
         };
-        let completion = Completion::new(answer, slot.ask);
         let last = answer.flags & CQE_F_MORE == 0;
-        if last {
-            self.orphans -= 1;
-        }
-        Ok(Effect::Reap { reaper, completion, key, last })
+        self.orphans -= usize::from(last);
+        Ok(Effect::Reap { reaper, completion: Completion::new(answer, ask), key, last })
     }
 
     /// The member of a chain at `index` is done: what of its follower?
     fn leader_done(&mut self, index: u32) -> Option<SlotKey> {
-        let follower = self.slots[index as usize].follower.take()?;
+        let follower = self.slots[index as usize].extra.as_mut()?.follower.take()?;
         let slot = self.find_key(follower)?;
         slot.leader_pending = false;
         if slot.cancel != CancelState::Deferred {
@@ -504,40 +530,34 @@ impl Slots {
 
     /// Somebody wants the op to end.
     pub(crate) fn ask(&mut self, key: SlotKey, who: Ask) -> Asked {
-        let Some(slot) = self.slots.get_mut(key.index as usize) else { return Asked::NotFound };
-        if slot.sequence != key.sequence {
+        let Some(slot) = self.find_key(key) else { return Asked::NotFound };
+        let queued = slot.is_queued();
+        if !queued && slot.stage.is_in_kernel() {
+            if slot.stream_mut().is_some_and(|stream| stream.ended) {
+                return Asked::NotFound;
+            }
+            if slot.ask == Ask::Nobody {
+                slot.ask = who;
+            }
+            if slot.cancel != CancelState::Unasked {
+                return Asked::Already;
+            }
+            slot.cancel = CancelState::Wanted(0);
+            return Asked::Send;
+        }
+        if !queued && slot.stage != Stage::Reserved {
             return Asked::NotFound;
         }
-        let waiter = match &mut slot.stage {
-            Stage::Reserved => None,
-            Stage::Queued { waiter } => {
-                self.awaited -= 1;
-                waiter.take()
-            }
-            Stage::Streaming { waiter, stream } if stream.queued => {
-                self.awaited -= 1;
-                waiter.take()
-            }
-            Stage::Streaming { stream, .. } if stream.ended => return Asked::NotFound,
-            Stage::InKernel { .. }
-            | Stage::AwaitsNotif { .. }
-            | Stage::Streaming { .. }
-            | Stage::Orphaned { .. } => {
-                if slot.ask == Ask::Nobody {
-                    slot.ask = who;
-                }
-                if slot.cancel != CancelState::Unasked {
-                    return Asked::Already;
-                }
-                slot.cancel = CancelState::Wanted(0);
-                return Asked::Send;
-            }
-            Stage::Free { .. } | Stage::Completed { .. } | Stage::Lost => return Asked::NotFound,
-        };
         slot.ask = who;
-        slot.stage = Stage::Completed { answer: Answer::synthetic(libc::ECANCELED) };
-        let soft = slot.soft;
-        let follower = slot.follower.take().filter(|follower| {
+        slot.stage = Stage::Completed;
+        slot.answer = Answer::synthetic(libc::ECANCELED);
+        let waiter = slot.waiter.take();
+        let (follower, soft) = match slot.extra.take() {
+            Some(extra) => (extra.follower, extra.soft),
+            None => (None, false),
+        };
+        self.awaited -= usize::from(queued);
+        let follower = follower.filter(|follower| {
             self.find_key(*follower).is_some_and(|slot| {
                 slot.leader_pending = false;
                 soft
@@ -549,7 +569,7 @@ impl Slots {
     /// The member before this one ended without reaching the kernel: so does this one. Answers
     /// like `ask`, but nobody asked.
     pub(crate) fn fail_follower(&mut self, key: SlotKey) -> Asked {
-        let ask = self.slots.get(key.index as usize).map_or(Ask::Nobody, |slot| slot.ask);
+        let ask = self.find_key(key).map_or(Ask::Nobody, |slot| slot.ask);
         self.ask(key, ask)
     }
 
@@ -561,10 +581,10 @@ impl Slots {
 
     /// The cancel is in the submission queue, behind the op.
     pub(crate) fn cancel_sent(&mut self, key: SlotKey) {
-        if let Some(slot) = self.find_key(key) {
-            if let CancelState::Wanted(attempts) = slot.cancel {
-                slot.cancel = CancelState::Sent(attempts);
-            }
+        if let Some(slot) = self.find_key(key)
+            && let CancelState::Wanted(attempts) = slot.cancel
+        {
+            slot.cancel = CancelState::Sent(attempts);
         }
     }
 
@@ -589,50 +609,32 @@ impl Slots {
 
     /// True if the kernel has the op.
     pub(crate) fn is_in_flight(&self, key: SlotKey) -> bool {
-        self.slots.get(key.index as usize).is_some_and(|slot| {
-            slot.sequence == key.sequence
-                && matches!(
-                    slot.stage,
-                    Stage::InKernel { .. }
-                        | Stage::AwaitsNotif { .. }
-                        | Stage::Streaming { .. }
-                        | Stage::Orphaned { .. }
-                )
-        })
+        self.slots
+            .get(key.index as usize)
+            .is_some_and(|slot| slot.sequence == key.sequence && slot.stage.is_in_kernel())
     }
 
     /// The future of this op is being dropped.
     pub(crate) fn abandon(&mut self, key: SlotKey) -> Abandoned {
         let slot = self.slot_mut(key);
-        match &mut slot.stage {
-            Stage::Completed { answer } => {
-                let (answer, ask) = (*answer, slot.ask);
+        let queued = slot.is_queued();
+        match slot.stage {
+            Stage::Completed => {
+                let (answer, ask) = (slot.answer, slot.ask);
                 self.free(key.index);
                 Abandoned::Finished(answer, ask)
             }
-            Stage::Reserved => {
-                self.free(key.index);
-                Abandoned::NeverSubmitted(None)
-            }
-            Stage::Queued { waiter } => {
-                let waiter = waiter.take();
-                self.awaited -= 1;
+            Stage::Reserved | Stage::Queued | Stage::Streaming
+                if queued || slot.stage == Stage::Reserved =>
+            {
+                let waiter = slot.waiter.take();
+                self.awaited -= usize::from(queued);
                 self.free(key.index);
                 Abandoned::NeverSubmitted(waiter)
             }
-            Stage::Streaming { waiter, stream } if stream.queued => {
-                let waiter = waiter.take();
-                self.awaited -= 1;
-                self.free(key.index);
-                Abandoned::NeverSubmitted(waiter)
-            }
-            Stage::InKernel { .. } | Stage::AwaitsNotif { .. } | Stage::Streaming { .. } => {
-                Abandoned::InKernel
-            }
+            Stage::InKernel | Stage::AwaitsNotif | Stage::Streaming => Abandoned::InKernel,
             Stage::Lost => Abandoned::Lost,
-            Stage::Free { .. } | Stage::Orphaned { .. } => {
-                unreachable!("a future dropped a slot that is not its own")
-            }
+            _ => unreachable!("a future dropped a slot that is not its own"),
         }
     }
 
@@ -644,34 +646,23 @@ impl Slots {
         reaper: Reaper,
     ) -> (Effect, Asked, Option<LocalWaker>) {
         let slot = self.slot_mut(key);
-        let mut orphan =
-            Orphan { reaper: Some(reaper), first: None, late: VecDeque::new() };
-        let mut counted = true;
-        let waiter = match std::mem::replace(&mut slot.stage, Stage::Lost) {
-            Stage::InKernel { waiter } => waiter,
-            Stage::AwaitsNotif { waiter, first } => {
-                orphan.first = Some(first);
-                waiter
-            }
-            Stage::Streaming { waiter, stream } => {
-                counted = !stream.ended;
-                orphan.late = stream.items;
-                waiter
-            }
-            _ => unreachable!("only what the kernel has is orphaned"),
-        };
-        slot.stage = Stage::Orphaned { orphan: Box::new(orphan) };
-        if counted {
-            self.awaited -= 1;
-        }
+        let waiter = slot.waiter.take();
+        let first = (slot.stage == Stage::AwaitsNotif).then_some(slot.answer);
+        let stream = slot.extra_mut().stream.take();
+        let ended = stream.as_ref().is_some_and(|stream| stream.ended);
+        let late = stream.map_or_else(VecDeque::new, |stream| stream.items);
+        slot.extra_mut().orphan = Some(Orphan { reaper: Some(reaper), first, late });
+        slot.stage = Stage::Orphaned;
+        self.awaited -= usize::from(!ended);
         self.orphans += 1;
-        let asked = if counted { self.ask(key, Ask::Drop) } else { Asked::NotFound };
+        let asked = if ended { Asked::NotFound } else { self.ask(key, Ask::Drop) };
         (self.first_late(key), asked, waiter)
     }
 
     fn first_late(&mut self, key: SlotKey) -> Effect {
-        let slot = &mut self.slots[key.index as usize];
-        let Stage::Orphaned { orphan } = &mut slot.stage else { return Effect::None };
+        let Some(orphan) = self.slots[key.index as usize].orphan_mut() else {
+            return Effect::None;
+        };
         if orphan.late.is_empty() {
             return Effect::None;
         }
@@ -685,26 +676,19 @@ impl Slots {
     pub(crate) fn in_flight(&self) -> Vec<SlotKey> {
         let mut keys: Vec<SlotKey> = (0_u32..)
             .zip(&self.slots)
-            .filter(|(_, slot)| slot.stage.is_in_flight())
+            .filter(|(_, slot)| slot.is_in_flight())
             .map(|(index, slot)| SlotKey { index, sequence: slot.sequence })
             .collect();
         keys.sort_by_key(|key| key.sequence);
         keys
     }
 
-    /// Visits the ops in flight for dumps: key, meta, waiter, whether it is an orphan.
+    /// Visits the ops in flight for dumps: key, meta, waiter.
     pub(crate) fn for_each(&self, visit: &mut dyn FnMut(SlotKey, &Meta, Option<&LocalWaker>)) {
         for (index, slot) in (0_u32..).zip(&self.slots) {
-            let waiter = match &slot.stage {
-                Stage::Queued { waiter }
-                | Stage::InKernel { waiter }
-                | Stage::AwaitsNotif { waiter, .. }
-                | Stage::Streaming { waiter, .. } => waiter.as_ref(),
-                Stage::Orphaned { .. } => None,
-                _ => continue,
-            };
-            if let Some(meta) = &slot.meta {
-                visit(SlotKey { index, sequence: slot.sequence }, meta, waiter);
+            if slot.is_in_flight() {
+                let key = SlotKey { index, sequence: slot.sequence };
+                visit(key, &slot.meta(), slot.waiter.as_ref());
             }
         }
     }
@@ -715,19 +699,14 @@ impl Slots {
         let mut lost = Vec::new();
         let mut waiters = Vec::new();
         for slot in &mut self.slots {
-            if !slot.stage.is_in_flight() {
+            if !slot.is_in_flight() {
                 continue;
             }
-            lost.extend(slot.meta);
-            match std::mem::replace(&mut slot.stage, Stage::Lost) {
-                Stage::Orphaned { orphan } => {
-                    Box::leak(orphan);
-                }
-                Stage::InKernel { waiter }
-                | Stage::AwaitsNotif { waiter, .. }
-                | Stage::Queued { waiter }
-                | Stage::Streaming { waiter, .. } => waiters.extend(waiter),
-                _ => {}
+            lost.push(slot.meta());
+            waiters.extend(slot.waiter.take());
+            slot.stage = Stage::Lost;
+            if let Some(extra) = slot.extra.take() {
+                Box::leak(extra);
             }
         }
         self.awaited = 0;
@@ -753,15 +732,74 @@ impl Slots {
 
     #[inline]
     fn free(&mut self, index: u32) {
-        let next = self.free;
         let slot = &mut self.slots[index as usize];
-        slot.stage = Stage::Free { next };
+        debug_assert!(slot.waiter.is_none());
+        if slot.extra.is_some() {
+            slot.extra = None;
+        }
+        slot.stage = Stage::Free;
+        slot.started_or_next = self.free;
         slot.ask = Ask::Nobody;
         slot.cancel = CancelState::Unasked;
-        slot.follower = None;
         slot.leader_pending = false;
-        slot.soft = false;
         self.free = index;
+    }
+}
+
+impl Slot {
+    #[inline]
+    fn set_meta(&mut self, meta: Meta) {
+        self.opcode = meta.opcode;
+        self.fd = meta.fd;
+        self.started_or_next = meta.started_ms;
+        self.site = meta.site;
+    }
+
+    fn meta(&self) -> Meta {
+        Meta {
+            opcode: self.opcode,
+            fd: self.fd,
+            started_ms: self.started_or_next,
+            site: self.site,
+        }
+    }
+
+    #[inline]
+    fn keeps(&self, waker: &Waker) -> bool {
+        self.waiter.as_ref().is_some_and(|kept| kept.will_wake(waker))
+    }
+
+    fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        self.extra.as_ref()?.stream.as_ref()
+    }
+
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        self.extra.as_mut()?.stream.as_mut()
+    }
+
+    fn orphan_mut(&mut self) -> Option<&mut Orphan> {
+        self.extra.as_mut()?.orphan.as_mut()
+    }
+
+    /// In the backlog.
+    fn is_queued(&self) -> bool {
+        match self.stage {
+            Stage::Queued => true,
+            Stage::Streaming => self.stream().is_some_and(|stream| stream.queued),
+            _ => false,
+        }
+    }
+
+    fn is_in_flight(&self) -> bool {
+        match self.stage {
+            Stage::Streaming => self.stream().is_some_and(|stream| !stream.ended),
+            Stage::Queued => true,
+            stage => stage.is_in_kernel(),
+        }
     }
 }
 
@@ -770,21 +808,4 @@ pub(crate) enum Item {
     Pending { kept: bool },
     Ready { answer: Answer, ask: Ask, last: bool },
     Lost,
-}
-
-fn is_kept(waiter: &Option<LocalWaker>, waker: &Waker) -> bool {
-    waiter.as_ref().is_some_and(|kept| kept.will_wake(waker))
-}
-
-impl Stage {
-    fn is_in_flight(&self) -> bool {
-        match self {
-            Stage::Queued { .. }
-            | Stage::InKernel { .. }
-            | Stage::AwaitsNotif { .. }
-            | Stage::Orphaned { .. } => true,
-            Stage::Streaming { stream, .. } => !stream.ended,
-            Stage::Free { .. } | Stage::Reserved | Stage::Completed { .. } | Stage::Lost => false,
-        }
-    }
 }

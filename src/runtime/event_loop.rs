@@ -105,9 +105,9 @@ impl Core {
 
     /// The clock by which ops and tasks are dated; coarse, for it is read each turn.
     fn stamp(&self) {
-        let now_ns = crate::ring::coarse_clock_ns();
-        self.ring.set_clock(now_ns);
-        self.tasks.set_tick((now_ns / 1_000_000) as u32);
+        let now_ms = crate::ring::coarse_clock_ms();
+        self.ring.set_clock(now_ms);
+        self.tasks.set_tick(now_ms);
     }
 
     /// A ring belongs to the process that made it.

@@ -12,7 +12,7 @@ struct ringspun;
 
 #[renamed::deep::runtime::main(crate = "crate::renamed::deep", entries = 8)]
 async fn main() {
-    other();
+    let _also_made = other as fn();
 }
 
 #[renamed::deep::runtime::main(crate = renamed::deep)]

@@ -9,13 +9,13 @@
 use std::ptr;
 use std::sync::Once;
 
-/// CLOCK_MONOTONIC as of the last timer tick, in nanoseconds.
+/// CLOCK_MONOTONIC as of the last timer tick, in milliseconds; wraps after 49 days.
 #[inline]
-pub(crate) fn coarse_clock_ns() -> u64 {
+pub(crate) fn coarse_clock_ms() -> u32 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid during the call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
-    (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64
+    (time.tv_sec as u32).wrapping_mul(1000).wrapping_add((time.tv_nsec / 1_000_000) as u32)
 }
 
 /// Ignores SIGPIPE where it still has its default of killing the process. Rust programs ignore it

@@ -32,7 +32,7 @@ pub(crate) use abi::{
     IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE,
     POLL_ADD_MULTI,
 };
-pub(crate) use calls::{coarse_clock_ns, ignore_sigpipe};
+pub(crate) use calls::{coarse_clock_ms, ignore_sigpipe};
 pub(crate) use eventfd::EventFd;
 
 /// One submission queue entry, as the kernel's header lays it out.
@@ -96,6 +96,50 @@ impl Sqe {
             file_index: 0,
             addr3: 0,
             pad: 0,
+        }
+    }
+
+    /// The entry as eight words, read field by field; on little endian machines its very bytes.
+    ///
+    /// For the hot path: a `Sqe` whose address nobody takes stays in registers, and goes from there
+    /// into the queue. Copied as 64 bytes it would be read back from the stack in wider pieces than
+    /// it was written, which no store buffer can forward: 10 ns, more than all else of a submission.
+    #[inline(always)]
+    pub(crate) fn to_words(self) -> [u64; 8] {
+        let pair = |low: u32, high: u32| u64::from(low) | (u64::from(high) << 32);
+        let head =
+            u32::from(self.opcode) | (u32::from(self.flags) << 8) | (u32::from(self.ioprio) << 16);
+        let buffer = u32::from(self.buf_index) | (u32::from(self.personality) << 16);
+        [
+            pair(head, self.fd as u32),
+            self.off,
+            self.addr,
+            pair(self.len, self.op_flags),
+            self.user_data,
+            pair(buffer, self.file_index),
+            self.addr3,
+            self.pad,
+        ]
+    }
+
+    /// The inverse of `to_words`.
+    pub(crate) fn from_words(words: [u64; 8]) -> Sqe {
+        let [head, off, addr, len, user_data, buffer, addr3, pad] = words;
+        Sqe {
+            opcode: head as u8,
+            flags: (head >> 8) as u8,
+            ioprio: (head >> 16) as u16,
+            fd: (head >> 32) as i32,
+            off,
+            addr,
+            len: len as u32,
+            op_flags: (len >> 32) as u32,
+            user_data,
+            buf_index: buffer as u16,
+            personality: (buffer >> 16) as u16,
+            file_index: (buffer >> 32) as u32,
+            addr3,
+            pad,
         }
     }
 
@@ -264,4 +308,15 @@ pub(crate) struct Capabilities {
     pub(crate) cqe_skip: bool,
     /// Waits are not accounted as disk waits (6.15).
     pub(crate) no_iowait: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sqe;
+
+    #[test]
+    fn words_come_back() {
+        let words = [1, 2, 3, 4, 5, 6, 7, 8].map(|n: u64| n.wrapping_mul(0x0123_4567_89ab_cdef));
+        assert_eq!(Sqe::from_words(words).to_words(), words);
+    }
 }

@@ -96,6 +96,24 @@ impl Kernel {
         pushed.map_err(|_| Full)
     }
 
+    /// Like `push`, for one entry as [`Sqe::to_words`] gives it.
+    ///
+    /// # Safety
+    ///
+    /// As for `push`.
+    #[inline(always)]
+    pub(crate) unsafe fn push_one(&mut self, words: [u64; 8]) -> Result<(), Full> {
+        let entry: squeue::Entry = if cfg!(target_endian = "little") {
+            // SAFETY: both are the kernel's 64 bytes, plain data.
+            unsafe { std::mem::transmute(words) }
+        } else {
+            // SAFETY: as above.
+            unsafe { std::mem::transmute(Sqe::from_words(words)) }
+        };
+        // SAFETY: the caller's promise is the one that `push` asks for.
+        unsafe { self.uring.submission().push(&entry) }.map_err(|_| Full)
+    }
+
     /// Hands the queue over and takes completions: one system call, always with GETEVENTS.
     /// An error is fatal to the ring.
     pub(crate) fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
