@@ -103,8 +103,9 @@ impl Builder {
         self
     }
 
-    /// How much later than asked a timer may fire so that one wake serves many: 200 us by default,
-    /// used only while timers are that dense. [`Duration::ZERO`] makes each wake exact.
+    /// How much later than asked a timer may fire so that one wake serves many: 1 ms by default, and
+    /// used only as far as timers are dense (16 us for each timer that the wake serves; fewer than 4
+    /// are exact). [`Duration::ZERO`] makes each wake exact.
     pub fn timer_slack(mut self, slack: Duration) -> Builder {
         self.timer_slack = slack;
         self

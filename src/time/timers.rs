@@ -25,11 +25,12 @@
 //! setting and firing a timer. One wait per deadline is right while deadlines are rare. With 10 000
 //! of them in 100 ms it would be the core's main work. So:
 //!
-//! - If fewer than 4 timers lie within the slack (200 us unless configured) from the first deadline
+//! - If fewer than 4 timers lie within the slack (1 ms unless configured) from the first deadline
 //!   on, the wait ends exactly at the first deadline.
-//! - Otherwise it ends at the last deadline that was seen in that window (at most 64 are looked at):
-//!   4 timers or more per wake, and none later than the slack because of this. Many equal deadlines
-//!   are no reason to wait at all: their last is their first.
+//! - Otherwise each timer in that window (at most 64 are looked at) is worth 16 us of waiting. If so
+//!   much waiting serves 4 timers or more, the wait ends at the last of them that was seen. So timers
+//!   are late in proportion to how many there are, and at most by the slack. Many equal deadlines are
+//!   no reason to wait at all: their last is their first.
 //!
 //! The decision depends on the timers alone, not on what happened before: there is no mode to get
 //! stuck in, and a lone timer after a storm is exact again. A core that is awake for other reasons
@@ -46,10 +47,12 @@ use super::heap::{Heap, Key};
 use crate::wake::{LocalWaker, quietly};
 
 /// How much later than its deadline a timer may fire for the sake of a common wake.
-pub(crate) const SLACK_DEFAULT: Duration = Duration::from_micros(200);
+pub(crate) const SLACK_DEFAULT: Duration = Duration::from_millis(1);
 
 /// So many timers within the slack are worth one common wake.
 const CLUSTER_MIN: usize = 4;
+/// So much waiting a timer in the cluster is worth.
+const WAIT_PER_TIMER_NS: u64 = 16_000;
 /// Wakes of one `fire`.
 const FIRE_MAX: usize = 1024;
 /// So many deadlines may be found elapsed at their first poll before one has to go through the
@@ -137,7 +140,13 @@ impl Timers {
             return NextWait::Due;
         }
         let until_ns = match heap.cluster(self.slack_ns.get()) {
-            Some(cluster) if cluster.len >= CLUSTER_MIN => cluster.last_ns,
+            Some(near) if near.len >= CLUSTER_MIN => {
+                let worth_ns = (near.len as u64 * WAIT_PER_TIMER_NS).min(self.slack_ns.get());
+                match heap.cluster(worth_ns) {
+                    Some(served) if served.len >= CLUSTER_MIN => served.last_ns,
+                    _ => first_ns,
+                }
+            }
             _ => first_ns,
         };
         NextWait::For(Duration::from_nanos(until_ns - now_ns).min(WAIT_MAX))

@@ -90,8 +90,8 @@ fn drive(timers: &Timers, mut deadlines: Vec<Deadline>) -> (usize, Duration) {
 fn sparse_timers_are_exact() {
     let timers = Timers::new(clock);
     let _entered = timers.enter();
-    // Up to three in any 200 us.
-    let deadlines: Vec<_> = (1..300).map(|nth| set(US * 70 * nth)).collect();
+    // Eleven in a slack are worth 176 us, and that serves two.
+    let deadlines: Vec<_> = (1..300).map(|nth| set(US * 100 * nth)).collect();
     let (wakes, latest) = drive(&timers, deadlines);
     assert_eq!(latest, Duration::ZERO);
     assert_eq!(wakes, 299);
@@ -144,8 +144,11 @@ fn cluster_needs_several() {
     let _entered = timers.enter();
     let mut deadlines: Vec<_> = (1..CLUSTER_MIN as u32).map(|nth| set(US * nth)).collect();
     assert_eq!(timers.next_wait(clock()), NextWait::For(US));
-    deadlines.push(set(SLACK_DEFAULT + US));
-    assert_eq!(timers.next_wait(clock()), NextWait::For(SLACK_DEFAULT + US));
+    // Four within the slack, but the fourth is further off than they are worth.
+    deadlines.push(set(SLACK_DEFAULT));
+    assert_eq!(timers.next_wait(clock()), NextWait::For(US));
+    deadlines.push(set(US * 40));
+    assert_eq!(timers.next_wait(clock()), NextWait::For(US * 40));
     deadlines[0].disarm();
     assert_eq!(timers.next_wait(clock()), NextWait::For(US * 2));
 }
