@@ -177,6 +177,7 @@ struct Orphan {
 }
 
 /// One cache line.
+#[repr(align(64))]
 struct Slot {
     sequence: u64,
     waiter: Option<LocalWaker>,
@@ -194,7 +195,7 @@ struct Slot {
     leader_pending: bool,
 }
 
-const _: () = assert!(size_of::<Slot>() <= 72);
+const _: () = assert!(size_of::<Slot>() == 64);
 
 const NONE: u32 = u32::MAX;
 
