@@ -13,6 +13,8 @@ pub mod blocking;
 #[cfg(not(loom))]
 pub mod buf;
 #[cfg(not(loom))]
+mod macros;
+#[cfg(not(loom))]
 pub mod op;
 #[cfg(not(loom))]
 mod ring;

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -83,6 +84,7 @@ enum Keep {
     Shared(SharedFd),
     Rc(#[allow(dead_code, reason = "keeps it open")] Rc<dyn AsFd>),
     Arc(#[allow(dead_code, reason = "keeps it open")] Arc<dyn AsFd>),
+    Again(Rc<OpFd>),
 }
 
 impl OpFd {
@@ -90,7 +92,7 @@ impl OpFd {
     #[inline]
     pub fn set(&self, sqe: &mut Sqe) {
         sqe.fd = self.raw;
-        if matches!(self.keep, Keep::Fixed) {
+        if self.is_fixed() {
             sqe.flags |= IOSQE_FIXED_FILE;
         }
     }
@@ -104,7 +106,33 @@ impl OpFd {
     /// True for an index of a registered file.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
-        matches!(self.keep, Keep::Fixed)
+        match &self.keep {
+            Keep::Fixed => true,
+            Keep::Again(shared) => shared.is_fixed(),
+            _ => false,
+        }
+    }
+
+    /// The same descriptor for one more op: for what submits several on it, one after the other.
+    pub(crate) fn again(shared: &Rc<OpFd>) -> OpFd {
+        OpFd { raw: shared.raw, keep: Keep::Again(Rc::clone(shared)) }
+    }
+
+    /// The number, for the fields of an entry in which the kernel looks for a number only: there
+    /// an index would name a stranger.
+    pub(crate) fn plain(&self) -> Option<RawFd> {
+        (!self.is_fixed()).then_some(self.raw)
+    }
+
+    /// The error of an op that needs a number and was given an index.
+    pub(crate) fn check_plain(&self) -> io::Result<()> {
+        if !self.is_fixed() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a registered file cannot be used here: the kernel takes a descriptor only",
+        ))
     }
 
     /// The descriptor, if the op is its only owner.

@@ -132,6 +132,12 @@ impl<C> From<ChainTooLong<C>> for std::io::Error {
 }
 
 impl<C: Chain> Link<C> {
+    /// Binds the chain to a ring before its first poll.
+    pub(crate) fn on(mut self, ring: Rc<Ring>) -> Link<C> {
+        self.ring = Some(ring);
+        self
+    }
+
     /// Lets members run although one before them failed.
     pub fn hard(mut self) -> Link<C> {
         self.kind = LinkKind::Hard;

@@ -33,29 +33,89 @@
 
 #![allow(unsafe_code)]
 
+mod accept;
+mod cancel;
+mod close;
+mod connect;
+mod epoll_ctl;
+mod fallocate;
 mod fd;
+mod fsync;
 mod link;
+mod link_at;
+mod link_timeout;
+mod mkdir_at;
 mod multishot;
 mod nop;
+mod open_at;
+mod path;
+mod poll_add;
+mod poll_add_multi;
+mod poll_remove;
+mod poll_update;
 mod read;
+mod read_fixed;
+mod readv;
+mod recv;
+mod rename_at;
 mod result;
+mod send;
+mod shutdown;
+mod statx;
 mod submission;
+mod symlink_at;
 mod table;
 mod timed;
+mod timeout;
+mod timeout_remove;
+mod unlink_at;
+mod write;
+mod write_fixed;
+mod writev;
 
 use std::future::Future;
 use std::rc::Rc;
 
 use crate::buf::{IoBuf, IoBufMut};
 
+pub use self::accept::{Accept, AcceptWithAddress};
+pub use self::cancel::{Cancel, CancelError};
+pub use self::close::Close;
+pub use self::connect::Connect;
+pub use self::epoll_ctl::{EpollCtl, EpollEvent};
+pub use self::fallocate::Fallocate;
 pub use self::fd::{CWD, Cwd, Fixed, IntoOpFd, OpFd, SharedFd, stderr, stdin, stdout};
+pub use self::fsync::Fsync;
 pub use self::link::{Chain, ChainTooLong, Link, link};
+pub use self::link_at::LinkAt;
+pub use self::link_timeout::LinkTimeout;
+pub use self::mkdir_at::MkdirAt;
 pub use self::multishot::Multishot;
 pub use self::nop::Nop;
+pub use self::open_at::OpenAt;
+pub use self::path::IntoPath;
+pub use self::poll_add::PollAdd;
+pub use self::poll_add_multi::PollAddMulti;
+pub use self::poll_remove::PollRemove;
+pub use self::poll_update::PollUpdate;
 pub use self::read::Read;
+pub use self::read_fixed::ReadFixed;
+pub use self::readv::ReadV;
+pub use self::recv::Recv;
+pub use self::rename_at::RenameAt;
+pub use self::send::Send;
+pub use self::shutdown::Shutdown;
+pub use self::statx::{Statx, StatxResult};
 pub use self::submission::{Submission, submit};
+pub use self::symlink_at::SymlinkAt;
 pub use self::table::{Class, Fault, OPCODES, OpcodeRow};
 pub use self::timed::Timed;
+pub use self::timeout::{Timeout, TimeoutEnd};
+pub use self::timeout_remove::TimeoutRemove;
+pub use self::unlink_at::UnlinkAt;
+pub use self::write::Write;
+pub use self::write_fixed::WriteFixed;
+pub use self::writev::WriteV;
 pub use crate::ring::{Completion, OpId};
 pub use crate::ring::kernel::Sqe;
 use crate::ring::{self, Ring};
@@ -179,6 +239,15 @@ const TRANSFER_MAX: usize = 0x7fff_f000;
 #[inline]
 fn transfer_len(len: usize) -> u32 {
     len.min(TRANSFER_MAX) as u32
+}
+
+/// The entry of an op that must not run, for it was made of something the kernel would misread (a
+/// path with a NUL byte, the id of an op that is gone). It names no descriptor and no memory, and
+/// fails with `EBADF`: so a chain ends here, as it would for any other failure. The op's `complete`
+/// then gives the op's own error instead.
+#[cold]
+pub(crate) fn refused() -> Sqe {
+    Sqe::new(io_uring::opcode::Read::CODE)
 }
 
 #[track_caller]

@@ -348,7 +348,11 @@ impl Ring {
     /// Asks for the end of an op. True if it is (or was already) asked for; false if there is no
     /// such op any more.
     pub(crate) fn ask(&self, key: SlotKey, who: Ask) -> bool {
-        let mut asked = self.inner.borrow_mut().slots.ask(key, who);
+        let asked = self.inner.borrow_mut().slots.ask(key, who);
+        self.settle(key, asked)
+    }
+
+    fn settle(&self, key: SlotKey, mut asked: Asked) -> bool {
         let mut first = true;
         loop {
             match asked {
@@ -373,6 +377,45 @@ impl Ring {
     /// Like `ask`, by name: an op of another ring is not found.
     pub(crate) fn cancel_by_id(&self, id: OpId) -> bool {
         id.ring == self.id && self.ask(id.key, Ask::Cancel)
+    }
+
+    /// Like `ask`, for a caller that submits the cancel itself, to see its answer. After `Send` the
+    /// ring counts on it: what becomes of it has to be told by `cancel_missed`, unless it is found.
+    pub(crate) fn begin_cancel(&self, id: OpId) -> CancelBegun {
+        if id.ring != self.id {
+            return CancelBegun::NotFound;
+        }
+        let asked = self.inner.borrow_mut().slots.ask(id.key, Ask::Cancel);
+        match asked {
+            Asked::Send => {
+                self.inner.borrow_mut().slots.cancel_sent(id.key);
+                CancelBegun::Send
+            }
+            Asked::Already => CancelBegun::Already,
+            Asked::NotFound => CancelBegun::NotFound,
+            ended @ Asked::Ended { .. } => {
+                self.settle(id.key, ended);
+                CancelBegun::Ended
+            }
+        }
+    }
+
+    /// The cancel that `begin_cancel` left to its caller found nothing, or was never sent: from now
+    /// on it is the ring's own affair, as any other cancel.
+    pub(crate) fn cancel_missed(&self, key: SlotKey) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.slots.is_in_flight(key) {
+            return;
+        }
+        if let Some(key) = inner.slots.cancel_answered(key.index, -libc::ENOENT) {
+            inner.cancels.push_back(key);
+        }
+    }
+
+    /// True if an op of this name is in the backlog or in the kernel: an entry that is pushed now
+    /// comes behind it.
+    pub(crate) fn is_submitted(&self, id: OpId) -> bool {
+        id.ring == self.id && self.inner.borrow().slots.is_submitted(id.key)
     }
 
     /// True if the kernel has this op.
@@ -549,6 +592,19 @@ pub(crate) enum Outcome {
     Done(Completion),
     /// A signal came between: prepare and submit once more, under the same key.
     Restart,
+}
+
+/// What `Ring::begin_cancel` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CancelBegun {
+    /// The kernel has it: the caller is to submit the cancel.
+    Send,
+    /// The kernel has it, and the ring sees to its cancel already.
+    Already,
+    /// It had not reached the kernel and has ended now.
+    Ended,
+    /// There is no such op any more.
+    NotFound,
 }
 
 /// The ring of this op is gone and its answer will not come.

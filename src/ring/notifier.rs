@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::kernel::{EventFd, OP_POLL_ADD, POLL_ADD_MULTI, Sqe};
+use super::kernel::{EventFd, OP_POLL_ADD, POLL_ADD_MULTI, Sqe, poll_mask};
 use super::user_data::UserData;
 use crate::wake::Notify;
 
@@ -18,9 +18,7 @@ pub(crate) fn poll(eventfd: &EventFd) -> Sqe {
     let mut sqe = Sqe::new(OP_POLL_ADD);
     sqe.fd = eventfd.raw();
     sqe.len = POLL_ADD_MULTI;
-    // The kernel takes the mask as two swapped halves on big endian machines.
-    let mask = u32::from(libc::POLLIN as u16);
-    sqe.op_flags = if cfg!(target_endian = "big") { mask.rotate_left(16) } else { mask };
+    sqe.op_flags = poll_mask(u32::from(libc::POLLIN as u16));
     sqe.user_data = UserData::of_notifier();
     sqe
 }

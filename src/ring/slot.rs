@@ -615,6 +615,13 @@ impl Slots {
             .is_some_and(|slot| slot.sequence == key.sequence && slot.stage.is_in_kernel())
     }
 
+    /// True if the op is in the backlog or in the kernel.
+    pub(crate) fn is_submitted(&self, key: SlotKey) -> bool {
+        self.slots
+            .get(key.index as usize)
+            .is_some_and(|slot| slot.sequence == key.sequence && slot.is_in_flight())
+    }
+
     /// The future of this op is being dropped.
     pub(crate) fn abandon(&mut self, key: SlotKey) -> Abandoned {
         let slot = self.slot_mut(key);

@@ -1,7 +1,8 @@
 //! The head of a task: everything but its future, in 64 bytes.
 //!
 //! ```text
-//!  core 8 | vtable 8 | state 4 local 4 | inbox link 8 | site 8 | id 8 | extra 8 | index 4 born 4
+//!  core 8 | vtable 8 | state 4, local 4 | inbox link 8 | site 8 | id 8 | extra 8
+//!  index 4, flags 1, born 3
 //! ```
 //!
 //! Name, join waker and panic payload are rare and share one word, `extra`, boxed when needed.
@@ -23,7 +24,7 @@ use std::ptr::NonNull;
 use super::Id;
 use super::inbox::CoreShared;
 use super::raw::TaskVTable;
-use super::state::{Local, State};
+use super::state::{Flags, Local, State};
 use super::sync::{Arc, AtomicPtr, Cell};
 use crate::wake::{CoreId, LocalWaker, WakeHeader};
 
@@ -41,8 +42,9 @@ pub(super) struct Header {
     extra: Cell<Option<Box<Extra>>>,
     /// The place in the core's task list.
     pub(super) index: u32,
-    /// The core's tick at the spawn.
-    pub(super) born: u32,
+    pub(super) flags: Flags,
+    /// The low 24 bits of the core's tick at the spawn.
+    born: [u8; 3],
 }
 
 #[cfg(not(loom))]
@@ -51,6 +53,7 @@ const _: () = assert!(size_of::<Header>() == 64);
 /// A caught panic, as `catch_unwind` gives it.
 pub(super) type Payload = Box<dyn Any + Send>;
 
+/// What few tasks have.
 #[derive(Default)]
 struct Extra {
     name: Option<TaskName>,
@@ -63,30 +66,32 @@ pub(super) struct Origin {
     pub(super) shared: Arc<CoreShared>,
     pub(super) id: Id,
     pub(super) site: &'static Location<'static>,
-    pub(super) name: Option<TaskName>,
     pub(super) index: u32,
     pub(super) born: u32,
-    pub(super) flags: u32,
+    pub(super) flags: u8,
 }
 
 impl Header {
-    /// A header with one local reference.
-    #[inline]
+    /// A header with one local reference. Always inlined: it is to be made in its place, for a
+    /// copy of 64 bytes just stored piece by piece waits for all of them.
+    #[inline(always)]
     pub(super) fn new(vtable: &'static TaskVTable, origin: Origin) -> Header {
         let core = Arc::into_raw(origin.shared).cast_mut().cast::<CoreId>();
-        let extra = origin.name.map(|name| Box::new(Extra { name: Some(name), ..Extra::default() }));
+        // SAFETY: an `Arc`'s pointer is never null. `CoreShared` begins with its id.
+        let core = unsafe { NonNull::new_unchecked(core) };
+        let [b0, b1, b2, _] = origin.born.to_le_bytes();
         Header {
-            // `into_raw` never answers null, and `CoreShared` begins with its id.
-            wake: WakeHeader { core: NonNull::new(core).expect("an Arc is never null") },
+            wake: WakeHeader { core },
             vtable,
             state: State::new(),
-            local: Local::new(origin.flags),
+            local: Local::new(),
             inbox_next: AtomicPtr::new(std::ptr::null_mut()),
             site: origin.site,
             id: origin.id,
-            extra: Cell::new(extra),
+            extra: Cell::new(None),
             index: origin.index,
-            born: origin.born,
+            flags: Flags::new(origin.flags),
+            born: [b0, b1, b2],
         }
     }
 
@@ -108,8 +113,18 @@ impl Header {
         unsafe { Arc::from_raw(self.wake.core.cast::<CoreShared>().as_ptr()) }
     }
 
+    /// The ticks since the spawn, modulo 2^24.
+    pub(super) fn age(&self, tick: u32) -> u32 {
+        let [b0, b1, b2] = self.born;
+        tick.wrapping_sub(u32::from_le_bytes([b0, b1, b2, 0])) & 0xff_ffff
+    }
+
     pub(super) fn name(&self) -> Option<TaskName> {
         self.with_extra(|extra| extra.as_ref().and_then(|extra| extra.name.clone()))
+    }
+
+    pub(super) fn keep_name(&self, name: TaskName) {
+        self.with_extra(|extra| extra.get_or_insert_default().name = Some(name));
     }
 
     /// Keeps whom to wake when the result is there. What comes back is to be dropped.

@@ -3,7 +3,8 @@
 //! # Safety
 //!
 //! A `JoinHandle<T>` is made for a task whose output is a `T`, once per task, and stays on the
-//! task's thread: `TaskRef` is not `Send` (T1).
+//! task's thread: `TaskRef` is not `Send` (T1). A `JoinError` may be shared, but a payload that is
+//! only `Send` comes out of it by value alone.
 
 #![allow(unsafe_code)]
 
@@ -62,7 +63,7 @@ impl<T> JoinHandle<T> {
     /// The task's output is a `T`, its HANDLE is set, and this is the only handle.
     #[inline]
     pub(super) unsafe fn new(task: TaskRef) -> JoinHandle<T> {
-        debug_assert!(task.header().local.has(HANDLE));
+        debug_assert!(task.header().flags.has(HANDLE));
         let id = task.header().id;
         JoinHandle { link: Link::Task(task), id, result: PhantomData }
     }
@@ -113,7 +114,7 @@ impl<T> JoinHandle<T> {
         let Link::Task(task) = std::mem::replace(&mut self.link, Link::Taken) else {
             return Err(JoinError { id: self.id, payload: None });
         };
-        task.header().local.clear(HANDLE);
+        task.header().flags.clear(HANDLE);
         if let Some(payload) = task.header().take_payload() {
             return Err(JoinError { id: self.id, payload: Some(payload) });
         }
@@ -146,9 +147,9 @@ impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let Link::Task(task) = std::mem::replace(&mut self.link, Link::Taken) else { return };
         let header = task.header();
-        header.local.clear(HANDLE);
+        header.flags.clear(HANDLE);
         let join = header.take_join();
-        if header.local.has(COMPLETE) {
+        if header.flags.has(COMPLETE) {
             report::discard_result(&task);
         }
         // A foreign waker's destructor is user code, and a `Drop` must not panic.
@@ -208,6 +209,10 @@ pub struct JoinError {
     /// None: cancelled.
     payload: Option<Payload>,
 }
+
+// SAFETY: all that a shared `JoinError` shows of its payload is text, by `report::text`, and that
+// looks only into a payload that is a string, which is `Sync`.
+unsafe impl Sync for JoinError {}
 
 impl JoinError {
     /// The error of a task that never came to be.
@@ -271,7 +276,6 @@ impl Error for JoinError {}
 
 impl From<JoinError> for std::io::Error {
     fn from(error: JoinError) -> std::io::Error {
-        // Not the error itself: a panic's payload is `Send` but not `Sync`.
-        std::io::Error::other(error.to_string())
+        std::io::Error::other(error)
     }
 }

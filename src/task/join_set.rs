@@ -103,10 +103,7 @@ impl<T: 'static> JoinSet<T> {
     /// The result of a task that has ended, if there is one. Does not wait.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        match self.poll_finished(&mut cx) {
-            Some((_, result)) => Some(result),
-            None => None,
-        }
+        self.poll_finished(&mut cx).map(|(_, result)| result)
     }
 
     /// Waits for all tasks and gives their outputs, in the order in which they ended.

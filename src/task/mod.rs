@@ -30,6 +30,7 @@
 //!   they hold one shared reference: the first takes it, the last gives it back. Both counts are
 //!   checked: too many end the process, as with `Arc`.
 
+mod blocks;
 mod core_bound;
 mod current;
 mod header;
@@ -44,6 +45,7 @@ mod sync;
 mod tasks;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod turn;
 mod waker;
 
 use std::cell::Cell;
@@ -223,10 +225,9 @@ fn spawn_at<F: Future + 'static>(
     site: &'static Location<'static>,
 ) -> JoinHandle<F::Output> {
     current::with(|tasks| match tasks {
-        Some(tasks) => Some(tasks.spawn(future, name, site)),
-        None => None,
+        Some(tasks) => tasks.spawn(future, name, site),
+        None => no_runtime(),
     })
-    .unwrap_or_else(|| no_runtime())
 }
 
 #[cold]

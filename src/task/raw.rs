@@ -15,6 +15,7 @@
 
 #![allow(unsafe_code)]
 
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +23,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use super::blocks::Blocks;
 use super::current;
 use super::header::{Header, Origin, Payload};
 use super::state::{CLOSED, COMPLETE, OUTPUT};
@@ -59,7 +61,7 @@ pub(super) enum Polled {
 
 /// A new task with one local reference, which is the answer.
 #[inline]
-pub(super) fn allocate<F: Future + 'static>(future: F, origin: Origin) -> TaskRef {
+pub(super) fn allocate<F: Future + 'static>(future: F, origin: Origin, kept: &Blocks) -> TaskRef {
     let vtable = &TaskVTable {
         poll: poll::<F>,
         drop_future: drop_future::<F>,
@@ -67,12 +69,22 @@ pub(super) fn allocate<F: Future + 'static>(future: F, origin: Origin) -> TaskRe
         take_output: take_output::<F>,
         free: free::<F>,
     };
-    let task = Box::new(Task {
-        header: Header::new(vtable, origin),
-        stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
-    });
-    let pointer = Box::into_raw(task).cast::<Header>();
-    TaskRef(NonNull::new(pointer).expect("a Box is never null"))
+    let layout = Layout::new::<Task<F>>();
+    let block = match kept.take(layout) {
+        Some(block) => block,
+        None => {
+            // SAFETY: a header has a size.
+            let block = unsafe { alloc(layout) };
+            NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
+        }
+    };
+    let header = block.cast::<Header>();
+    // Piece by piece: a task built on the stack would be copied as a whole.
+    // SAFETY: the block is ours alone, with the layout of the task, which begins with the header.
+    unsafe { header.write(Header::new(vtable, origin)) };
+    // SAFETY: and goes on with the stage.
+    unsafe { stage::<F>(header).cast::<F>().write(future) };
+    TaskRef(header)
 }
 
 /// A local reference to a task (T5). Stays on the task's own thread.
@@ -138,7 +150,7 @@ impl TaskRef {
     /// The future is there, is not being polled, and the caller has set CLOSED: nobody uses it
     /// again, not even its own destructor.
     pub(super) unsafe fn drop_future(&self) -> Result<(), Payload> {
-        debug_assert!(self.header().local.has(CLOSED));
+        debug_assert!(self.header().flags.has(CLOSED));
         catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: T1: own thread; the caller promises that the future is there.
             unsafe { (self.header().vtable.drop_future)(self.0) };
@@ -147,7 +159,7 @@ impl TaskRef {
 
     /// Drops the output, if there is one; answers the panic of its destructor.
     pub(super) fn drop_output(&self) -> Result<(), Payload> {
-        if !self.header().local.take(OUTPUT) {
+        if !self.header().flags.take(OUTPUT) {
             return Ok(());
         }
         catch_unwind(AssertUnwindSafe(|| {
@@ -162,7 +174,7 @@ impl TaskRef {
     ///
     /// `T` is the type of the task's output.
     pub(super) unsafe fn take_output<T>(&self) -> Option<T> {
-        if !self.header().local.take(OUTPUT) {
+        if !self.header().flags.take(OUTPUT) {
             return None;
         }
         let mut output = std::mem::MaybeUninit::<T>::uninit();
@@ -173,7 +185,7 @@ impl TaskRef {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.header().local.has(COMPLETE)
+        self.header().flags.has(COMPLETE)
     }
 }
 
@@ -226,6 +238,9 @@ pub(super) unsafe fn drop_shared(header: NonNull<Header>) {
 unsafe fn free_task(header: NonNull<Header>) {
     // SAFETY: nobody else has the header; it is alive until `free`.
     let fields = unsafe { header.as_ref() };
+    if cfg!(any(loom, debug_assertions)) {
+        assert!(fields.local.is_zero() && !fields.flags.has(OUTPUT), "T1, T5: freed while in use");
+    }
     let free = fields.vtable.free;
     // SAFETY: the header is freed below and not asked again.
     let shared = unsafe { fields.take_shared() };
@@ -251,9 +266,9 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll
     let future = unsafe { Pin::new_unchecked(future) };
     let Poll::Ready(output) = future.poll(cx) else { return Polled::Pending };
     // SAFETY: T3: a task that is polled is held by its caller.
-    let local = unsafe { &(*header.as_ptr()).local };
+    let flags = unsafe { &(*header.as_ptr()).flags };
     // First: a wake or an abort from the future's destructor finds it closed.
-    local.set(CLOSED);
+    flags.set(CLOSED);
     let dropped = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: T1: the future is there and, CLOSED being set, used for the last time.
         unsafe { drop_future::<F>(header) };
@@ -261,7 +276,7 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll
     let place = stage::<F>(header).cast::<F::Output>();
     // SAFETY: T4: the future has left the place, which fits both; written this once.
     unsafe { place.write(output) };
-    local.set(OUTPUT);
+    flags.set(OUTPUT);
     match dropped {
         Ok(()) => Polled::Ready,
         Err(payload) => Polled::DropPanicked(payload),
@@ -287,7 +302,13 @@ unsafe fn take_output<F: Future>(header: NonNull<Header>, place: *mut ()) {
 }
 
 unsafe fn free<F: Future>(header: NonNull<Header>) {
-    // SAFETY: the pointer comes from the `Box` of `allocate` and nobody uses it any more. A stage
-    // has no destructor.
-    drop(unsafe { Box::from_raw(header.as_ptr().cast::<Task<F>>()) });
+    // SAFETY: nobody uses the header any more; a stage has no destructor.
+    unsafe { header.drop_in_place() };
+    let (block, layout) = (header.cast::<u8>(), Layout::new::<Task<F>>());
+    // SAFETY: M1: `allocate` had the block from the allocator, or from a list, with this layout.
+    if !current::with(|tasks| tasks.is_some_and(|tasks| unsafe { tasks.blocks.put(block, layout) }))
+    {
+        // SAFETY: as above; `put` left it to us.
+        unsafe { dealloc(block.as_ptr(), layout) };
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) struct TaskInfo {
     pub(crate) name: Option<TaskName>,
     /// Where it was spawned.
     pub(crate) site: &'static Location<'static>,
-    /// How long ago, in the ticks of `Tasks::set_tick`.
+    /// How long ago, in the ticks of `Tasks::set_tick`, modulo 2^24.
     pub(crate) age: u32,
     /// In the run queue; else it waits, or is being polled.
     pub(crate) ready: bool,
@@ -30,8 +30,8 @@ impl TaskInfo {
             id: header.id,
             name: header.name(),
             site: header.site,
-            age: tick.wrapping_sub(header.born),
-            ready: header.local.has(QUEUED),
+            age: header.age(tick),
+            ready: header.flags.has(QUEUED),
         }
     }
 }
@@ -63,7 +63,10 @@ pub(super) fn unseen_panic(
             let header = task.header();
             let name = header.name().map(|name| format!(" '{name}'")).unwrap_or_default();
             let (id, site) = (header.id, header.site);
-            format!("ringspun: task {id}{name} of core {core}, spawned at {site}, panicked in {place}: {text}\n")
+            format!(
+                "ringspun: task {id}{name} of core {core}, spawned at {site}, panicked in {place}: \
+                 {text}\n"
+            )
         }
         None => format!("ringspun: a panic on core {core} in {place}: {text}\n"),
     };
@@ -83,9 +86,13 @@ pub(super) fn text(payload: &Payload) -> &str {
     }
 }
 
-/// A payload's destructor is user code and may panic; what it panics with is leaked.
-fn drop_payload(payload: Payload) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        let _leaked = ManuallyDrop::new(second);
+/// A payload's destructor is user code and may panic; so may that of what it panics with.
+fn drop_payload(mut payload: Payload) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
     }
+    let _leaked = ManuallyDrop::new(payload);
 }

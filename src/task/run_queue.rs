@@ -19,7 +19,7 @@ impl RunQueue {
     /// Appends a task whose QUEUED the caller has just set (T2).
     #[inline]
     pub(super) fn push(&self, task: TaskRef) {
-        debug_assert!(task.header().local.has(QUEUED));
+        debug_assert!(task.header().flags.has(QUEUED));
         self.0.borrow_mut().push_back(task);
     }
 
@@ -27,7 +27,7 @@ impl RunQueue {
     #[inline]
     pub(super) fn pop(&self) -> Option<TaskRef> {
         let task = self.0.borrow_mut().pop_front()?;
-        task.header().local.clear(QUEUED);
+        task.header().flags.clear(QUEUED);
         Some(task)
     }
 

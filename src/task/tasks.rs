@@ -28,6 +28,7 @@ use std::task::Context;
 use slab::Slab;
 
 use super::Id;
+use super::blocks::Blocks;
 use super::current;
 use super::header::{Header, Origin, TaskName};
 use super::inbox::CoreShared;
@@ -37,6 +38,7 @@ use super::report::{self, TaskInfo};
 use super::run_queue::RunQueue;
 use super::state::{CLOSED, COMPLETE, HANDLE, QUEUED};
 use super::sync::{Arc, Cell};
+use super::turn::{Busy, Running};
 use super::waker;
 use crate::wake::{CoreId, Notify};
 
@@ -55,6 +57,8 @@ pub(crate) struct Tasks {
     tick: Cell<u32>,
     /// Shares of `shared` that freed headers left for new ones.
     spare: RefCell<Vec<Arc<CoreShared>>>,
+    /// Memory of freed tasks. After all that holds a task: fields are dropped in order.
+    pub(super) blocks: Blocks,
 }
 
 /// How many shares are kept at most: 32 KiB.
@@ -69,18 +73,20 @@ impl Tasks {
     #[track_caller]
     pub(crate) fn new(notify: Box<dyn Notify>) -> Rc<Tasks> {
         let shared = Arc::new(CoreShared::new(CoreId::next(), notify));
+        let blocks = Blocks::new();
         let main = raw::allocate(
             std::future::pending::<()>(),
             Origin {
                 shared: Arc::clone(&shared),
                 id: Id::next(),
                 site: Location::caller(),
-                name: Some(TaskName::from("main")),
                 index: u32::MAX,
                 born: 0,
                 flags: 0,
             },
+            &blocks,
         );
+        main.header().keep_name(TaskName::from("main"));
         Rc::new(Tasks {
             shared,
             queue: RunQueue::new(),
@@ -92,6 +98,7 @@ impl Tasks {
             refused_depth: Cell::new(0),
             tick: Cell::new(0),
             spare: RefCell::new(Vec::new()),
+            blocks,
         })
     }
 
@@ -140,7 +147,11 @@ impl Tasks {
         let place = list.vacant_entry();
         let index = u32::try_from(place.key()).expect("a core has fewer than 2^32 tasks");
         let (born, flags) = (self.tick.get(), HANDLE | QUEUED);
-        let task = raw::allocate(future, Origin { shared, id, site, name, index, born, flags });
+        let origin = Origin { shared, id, site, index, born, flags };
+        let task = raw::allocate(future, origin, &self.blocks);
+        if let Some(name) = name {
+            task.header().keep_name(name);
+        }
         place.insert(task.clone());
         drop(list);
         self.queue.push(task.clone());
@@ -162,7 +173,7 @@ impl Tasks {
     /// Answers how many turns were given. A panic of a task ends that task; one of `main` comes
     /// through.
     pub(crate) fn run(&self, budget: usize, main: &mut dyn FnMut(&mut Context<'_>)) -> usize {
-        let _busy = Busy::new(self);
+        let _busy = Busy::new(&self.busy);
         for turns in 0..budget {
             let Some(task) = self.queue.pop() else { return turns };
             self.step(&task, main);
@@ -201,7 +212,7 @@ impl Tasks {
         // A copy: `look` is not known, and may spawn.
         let tasks: Vec<TaskRef> = self.list.borrow().iter().map(|(_, task)| task.clone()).collect();
         look(TaskInfo::of(&self.main, self.tick.get()));
-        for task in tasks.iter().filter(|task| !task.header().local.has(CLOSED)) {
+        for task in tasks.iter().filter(|task| !task.header().flags.has(CLOSED)) {
             look(TaskInfo::of(task, self.tick.get()));
         }
     }
@@ -212,18 +223,18 @@ impl Tasks {
         if self.refusing.get() {
             return;
         }
-        let _busy = Busy::new(self);
+        let _busy = Busy::new(&self.busy);
         self.refusing.set(true);
         // SAFETY: C1: `self` is borrowed until after the end of this function.
         let _restore = unsafe { current::enter(self) };
         // Refused spawns add none, so one round ends all.
         let tasks: Vec<TaskRef> = self.list.borrow().iter().map(|(_, task)| task.clone()).collect();
         for task in &tasks {
-            if !task.header().local.has(CLOSED) {
+            if !task.header().flags.has(CLOSED) {
                 self.cancel(task);
             }
         }
-        self.main.header().local.set(CLOSED);
+        self.main.header().flags.set(CLOSED);
         while let Some(task) = self.queue.pop() {
             drop(task);
         }
@@ -245,11 +256,11 @@ impl Tasks {
     #[inline]
     pub(super) fn queue(&self, header: NonNull<Header>) {
         // SAFETY: T3: the caller holds a reference.
-        let local = unsafe { &(*header.as_ptr()).local };
-        if local.has(QUEUED | CLOSED) {
+        let flags = unsafe { &(*header.as_ptr()).flags };
+        if flags.has(QUEUED | CLOSED) {
             return;
         }
-        local.set(QUEUED);
+        flags.set(QUEUED);
         // SAFETY: T3: as above; a task of this core is on its own thread here.
         self.queue.push(unsafe { TaskRef::take(header) });
     }
@@ -270,7 +281,7 @@ impl Tasks {
     #[inline]
     fn step(&self, task: &TaskRef, main: &mut dyn FnMut(&mut Context<'_>)) {
         let header = task.header();
-        if header.local.has(CLOSED) {
+        if header.flags.has(CLOSED) {
             return;
         }
         if header.state.is_aborted() {
@@ -278,7 +289,7 @@ impl Tasks {
         }
         let waker = waker::borrowed(task);
         let mut cx = Context::from_waker(&waker);
-        let _running = Running::new(self, task);
+        let _running = Running::new(&self.running, task);
         if task.pointer() == self.main.pointer() {
             return main(&mut cx);
         }
@@ -297,7 +308,7 @@ impl Tasks {
                 self.finish(task);
             }
             Err(payload) => {
-                header.local.set(CLOSED);
+                header.flags.set(CLOSED);
                 // SAFETY: a poll that panicked leaves the future there; CLOSED is set.
                 if let Err(second) = unsafe { task.drop_future() } {
                     report::unseen_panic(&self.shared, Some(task), "its destructor", second);
@@ -311,8 +322,8 @@ impl Tasks {
     /// Ends a task that is not being polled: the future is dropped.
     #[cold]
     fn cancel(&self, task: &TaskRef) {
-        let running = Running::new(self, task);
-        task.header().local.set(CLOSED);
+        let running = Running::new(&self.running, task);
+        task.header().flags.set(CLOSED);
         // SAFETY: the caller found CLOSED off, so the future was there; it is set now; `busy`: no
         // poll is going on.
         if let Err(payload) = unsafe { task.drop_future() } {
@@ -326,8 +337,8 @@ impl Tasks {
     #[inline]
     fn finish(&self, task: &TaskRef) {
         let header = task.header();
-        header.local.set(COMPLETE);
-        if !header.local.has(HANDLE) {
+        header.flags.set(COMPLETE);
+        if !header.flags.has(HANDLE) {
             report::discard_result(task);
         } else if let Some(join) = header.take_join()
             && let Err(payload) = catch_unwind(AssertUnwindSafe(|| join.wake()))
@@ -357,40 +368,5 @@ impl Tasks {
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.shutdown();
-    }
-}
-
-/// No turn within a turn.
-struct Busy<'a>(&'a Tasks);
-
-impl Busy<'_> {
-    fn new(tasks: &Tasks) -> Busy<'_> {
-        assert!(!tasks.busy.replace(true), "a task may not turn the loop of its own core");
-        Busy(tasks)
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.busy.set(false);
-    }
-}
-
-/// Says whose code runs.
-struct Running<'a> {
-    tasks: &'a Tasks,
-    before: Option<NonNull<Header>>,
-}
-
-impl<'a> Running<'a> {
-    #[inline]
-    fn new(tasks: &'a Tasks, task: &TaskRef) -> Running<'a> {
-        Running { tasks, before: tasks.running.replace(Some(task.pointer())) }
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.tasks.running.set(self.before);
     }
 }

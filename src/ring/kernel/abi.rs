@@ -22,6 +22,12 @@ pub(crate) const OP_POLL_REMOVE: u8 = opcode::PollRemove::CODE;
 /// `len` of `POLL_ADD`: go on after the first event.
 pub(crate) const POLL_ADD_MULTI: u32 = 1 << 0;
 
+/// The events of a poll as the entry wants them: on big endian machines as two swapped halves.
+#[inline]
+pub(crate) fn poll_mask(events: u32) -> u32 {
+    if cfg!(target_endian = "big") { events.rotate_left(16) } else { events }
+}
+
 /// `struct io_uring_getevents_arg`.
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -38,4 +44,15 @@ pub(crate) struct GeteventsArg {
 pub(crate) struct Timespec {
     pub(crate) seconds: i64,
     pub(crate) nanoseconds: i64,
+}
+
+impl Timespec {
+    /// Saturates where the kernel's 64 bits of nanoseconds end, 292 years on.
+    pub(crate) fn saturating(duration: std::time::Duration) -> Timespec {
+        const SECONDS_MAX: u64 = i64::MAX as u64 / 1_000_000_000;
+        Timespec {
+            seconds: duration.as_secs().min(SECONDS_MAX) as i64,
+            nanoseconds: i64::from(duration.subsec_nanos()),
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) use uring::Kernel;
 pub(crate) use abi::{
     CQE_F_MORE, CQE_F_NOTIF, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN,
     IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE,
-    POLL_ADD_MULTI,
+    POLL_ADD_MULTI, Timespec, poll_mask,
 };
 pub(crate) use calls::{coarse_clock_ms, ignore_sigpipe};
 pub(crate) use eventfd::EventFd;

@@ -9,7 +9,8 @@ fn panics_and_is_joined() {
     let error = block_on(&tasks, async {
         spawn(async {
             yield_now().await;
-            panic!("text {}", 1);
+            let text = String::from("text 1");
+            panic!("{text}");
         })
         .await
         .unwrap_err()
@@ -18,6 +19,14 @@ fn panics_and_is_joined() {
     assert!(error.to_string().ends_with("panicked: text 1"), "{error}");
     assert_eq!(error.into_panic().downcast_ref::<String>().unwrap(), "text 1");
     assert_eq!(tasks.panics(), 0, "the joiner was told");
+}
+
+#[test]
+fn errors_and_abort_handles_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<crate::task::JoinError>();
+    crosses::<crate::task::AbortHandle>();
+    crosses::<CoreBound<Rc<()>>>();
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Situations, each by its name. All run under Miri too.
 
+// Handles are what these tests carry out of the loop, and each way to wake is tried.
+#![allow(clippy::async_yields_async, clippy::waker_clone_wake)]
+
 mod cost;
 mod ended;
 mod sets;

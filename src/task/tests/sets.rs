@@ -94,7 +94,8 @@ fn spawned_outside_a_runtime() {
             2
         });
         set.spawn(async { 3 });
-        assert_eq!(set.join_next().await.unwrap().unwrap(), 3);
-        assert_eq!(set.join_next().await.unwrap().unwrap(), 2);
+        let first = set.join_next().await.unwrap().unwrap();
+        assert_eq!(first + set.join_next().await.unwrap().unwrap(), 5);
+        assert!(set.join_next().await.is_none());
     });
 }

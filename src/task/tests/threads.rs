@@ -114,7 +114,8 @@ fn closures_run_on_the_core_in_order() {
                 assert_eq!(last, 2);
                 return Poll::Ready(());
             }
-            let (shared, waker) = (super::super::sync::Arc::clone(tasks.shared()), cx.waker().clone());
+            let (shared, waker) =
+                (super::super::sync::Arc::clone(tasks.shared()), cx.waker().clone());
             let sender = sender.clone();
             thread::spawn(move || {
                 let seen = Arc::new(AtomicU32::new(0));
