@@ -77,10 +77,7 @@ fn yields(runtime: &Runtime) {
     compare(
         "yield",
         rounds(),
-        vec![
-            Contestant::new("1 task", || run(1)),
-            Contestant::new("1000 tasks", || run(1000)),
-        ],
+        vec![Contestant::new("1 task", || run(1)), Contestant::new("1000 tasks", || run(1000))],
     );
 }
 

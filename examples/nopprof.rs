@@ -7,9 +7,15 @@ fn main() -> std::io::Result<()> {
     rt.block_on(async {
         let mut v = vec![];
         for _ in 0..depth {
-            v.push(ringspun::spawn(async move { for _ in 0..n / depth { submit(Nop::new()).await.unwrap(); } }));
+            v.push(ringspun::spawn(async move {
+                for _ in 0..n / depth {
+                    submit(Nop::new()).await.unwrap();
+                }
+            }));
         }
-        for t in v { t.await.unwrap(); }
+        for t in v {
+            t.await.unwrap();
+        }
     });
     Ok(())
 }

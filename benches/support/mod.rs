@@ -34,8 +34,7 @@ pub fn compare(title: &str, rounds: usize, mut contestants: Vec<Contestant<'_>>)
     }
     println!("{title}");
     for (contestant, own) in contestants.iter().zip(&samples) {
-        let ratios: Vec<f64> =
-            samples[0].iter().zip(own).map(|(first, own)| first / own).collect();
+        let ratios: Vec<f64> = samples[0].iter().zip(own).map(|(first, own)| first / own).collect();
         println!(
             "  {:<28} {:>10.1} ns  (best {:>9.1})   {:>5.2} of {}",
             contestant.name,

@@ -139,9 +139,9 @@ impl OpFd {
     pub(crate) fn into_owned(self) -> Result<OwnedFd, OpFd> {
         match self.keep {
             Keep::Owned(fd) => Ok(fd),
-            Keep::Shared(fd) => fd
-                .try_unwrap()
-                .map_err(|fd| OpFd { raw: self.raw, keep: Keep::Shared(fd) }),
+            Keep::Shared(fd) => {
+                fd.try_unwrap().map_err(|fd| OpFd { raw: self.raw, keep: Keep::Shared(fd) })
+            }
             keep => Err(OpFd { raw: self.raw, keep }),
         }
     }

@@ -497,11 +497,6 @@ impl<A: Op, B: Op, C: Op, D: Op> Members for (Member<A>, Member<B>, Member<C>, M
     }
 
     fn into_outputs(self) -> Self::Outputs {
-        (
-            self.0.into_output(),
-            self.1.into_output(),
-            self.2.into_output(),
-            self.3.into_output(),
-        )
+        (self.0.into_output(), self.1.into_output(), self.2.into_output(), self.3.into_output())
     }
 }

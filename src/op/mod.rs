@@ -116,9 +116,9 @@ pub use self::unlink_at::UnlinkAt;
 pub use self::write::Write;
 pub use self::write_fixed::WriteFixed;
 pub use self::writev::WriteV;
-pub use crate::ring::{Completion, OpId};
 pub use crate::ring::kernel::Sqe;
 use crate::ring::{self, Ring};
+pub use crate::ring::{Completion, OpId};
 
 /// What to ask of the kernel and how to read its answer: an operation of one entry.
 ///

@@ -5,6 +5,8 @@ use std::io;
 
 use io_uring::opcode;
 
+pub use crate::ring::kernel::Fault;
+
 /// How the kernel carries an operation out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -16,23 +18,6 @@ pub enum Class {
     MayUseWorker,
     /// Always in a kernel worker. Cannot be cancelled once it runs.
     AlwaysWorker,
-}
-
-/// What Linux may do to an operation besides doing it. Fault injection keeps to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Answer `EINTR` without having done anything.
-    Interrupted,
-    /// Answer `EAGAIN` without having done anything.
-    Again,
-    /// Transfer less than asked, but something.
-    Short,
-    /// Answer `ENOMEM` without having done anything.
-    NoMemory,
-    /// End a multishot before it is asked to.
-    EndsEarly,
-    /// Complete later, and after operations that were submitted later.
-    Late,
 }
 
 /// One row of the table.
@@ -54,6 +39,10 @@ pub struct OpcodeRow {
 
 const LATE: &[Fault] = &[Fault::Late];
 const TRANSFER: &[Fault] = &[Fault::Interrupted, Fault::Short, Fault::NoMemory, Fault::Late];
+const FILE_TRANSFER: &[Fault] =
+    &[Fault::Interrupted, Fault::Again, Fault::Short, Fault::NoMemory, Fault::Late];
+const RECEIVE: &[Fault] =
+    &[Fault::Interrupted, Fault::Short, Fault::NoMemory, Fault::NoBuffers, Fault::Late];
 const FILE_CALL: &[Fault] = &[Fault::Interrupted, Fault::NoMemory, Fault::Late];
 const WAITS: &[Fault] = &[Fault::Interrupted, Fault::NoMemory, Fault::Late];
 const MULTI: &[Fault] = &[Fault::EndsEarly, Fault::Late];
@@ -62,11 +51,11 @@ const MULTI: &[Fault] = &[Fault::EndsEarly, Fault::Late];
 #[rustfmt::skip]
 pub const OPCODES: &[OpcodeRow] = &[
     row(opcode::Nop::CODE, "NOP", "nop", (5, 1), Class::Inline, LATE),
-    row(opcode::Readv::CODE, "READV", "readv", (5, 1), Class::MayUseWorker, TRANSFER),
-    row(opcode::Writev::CODE, "WRITEV", "writev", (5, 1), Class::MayUseWorker, TRANSFER),
+    row(opcode::Readv::CODE, "READV", "readv", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
+    row(opcode::Writev::CODE, "WRITEV", "writev", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
     row(opcode::Fsync::CODE, "FSYNC", "fsync", (5, 1), Class::AlwaysWorker, FILE_CALL),
-    row(opcode::ReadFixed::CODE, "READ_FIXED", "read_fixed", (5, 1), Class::MayUseWorker, TRANSFER),
-    row(opcode::WriteFixed::CODE, "WRITE_FIXED", "write_fixed", (5, 1), Class::MayUseWorker, TRANSFER),
+    row(opcode::ReadFixed::CODE, "READ_FIXED", "read_fixed", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
+    row(opcode::WriteFixed::CODE, "WRITE_FIXED", "write_fixed", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
     row(opcode::PollAdd::CODE, "POLL_ADD", "poll_add", (5, 1), Class::PollDriven, LATE),
     row(opcode::PollAdd::CODE, "POLL_ADD", "poll_add_multi", (5, 13), Class::PollDriven, MULTI),
     row(opcode::PollRemove::CODE, "POLL_REMOVE", "poll_remove", (5, 1), Class::Inline, LATE),
@@ -81,10 +70,10 @@ pub const OPCODES: &[OpcodeRow] = &[
     row(opcode::OpenAt::CODE, "OPENAT", "open_at", (5, 6), Class::MayUseWorker, FILE_CALL),
     row(opcode::Close::CODE, "CLOSE", "close", (5, 6), Class::MayUseWorker, LATE),
     row(opcode::Statx::CODE, "STATX", "statx", (5, 6), Class::AlwaysWorker, FILE_CALL),
-    row(opcode::Read::CODE, "READ", "read", (5, 6), Class::MayUseWorker, TRANSFER),
-    row(opcode::Write::CODE, "WRITE", "write", (5, 6), Class::MayUseWorker, TRANSFER),
+    row(opcode::Read::CODE, "READ", "read", (5, 6), Class::MayUseWorker, FILE_TRANSFER),
+    row(opcode::Write::CODE, "WRITE", "write", (5, 6), Class::MayUseWorker, FILE_TRANSFER),
     row(opcode::Send::CODE, "SEND", "send", (5, 6), Class::PollDriven, TRANSFER),
-    row(opcode::Recv::CODE, "RECV", "recv", (5, 6), Class::PollDriven, TRANSFER),
+    row(opcode::Recv::CODE, "RECV", "recv", (5, 6), Class::PollDriven, RECEIVE),
     row(opcode::EpollCtl::CODE, "EPOLL_CTL", "epoll_ctl", (5, 6), Class::MayUseWorker, LATE),
     row(opcode::Shutdown::CODE, "SHUTDOWN", "shutdown", (5, 11), Class::AlwaysWorker, LATE),
     row(opcode::RenameAt::CODE, "RENAMEAT", "rename_at", (5, 11), Class::AlwaysWorker, LATE),
@@ -133,3 +122,23 @@ impl fmt::Display for Unsupported {
 }
 
 impl std::error::Error for Unsupported {}
+
+#[cfg(all(test, feature = "chaos"))]
+mod tests {
+    use super::OPCODES;
+    use crate::ring::kernel::legal_faults;
+
+    #[test]
+    fn chaos_keeps_to_the_table() {
+        for row in OPCODES {
+            let multishot = row.file.ends_with("_multi");
+            assert_eq!(
+                legal_faults(row.opcode, multishot),
+                row.faults,
+                "{} {}",
+                row.name,
+                row.file
+            );
+        }
+    }
+}

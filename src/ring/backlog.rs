@@ -89,11 +89,8 @@ mod tests {
         backlog.push(&[entry(2, true), entry(3, true), entry(4, false)]);
         backlog.push(&[entry(5, false)]);
         assert_eq!(backlog.len(), 5);
-        let expected = vec![
-            vec![(1, false)],
-            vec![(2, true), (3, true), (4, false)],
-            vec![(5, false)],
-        ];
+        let expected =
+            vec![vec![(1, false)], vec![(2, true), (3, true), (4, false)], vec![(5, false)]];
         assert_eq!(chains(&mut backlog, &[]), expected);
         assert!(backlog.is_empty());
     }

@@ -84,7 +84,9 @@ pub(crate) fn is_interrupted(result: i32) -> bool {
     const RESTART_FIRST: i32 = 512;
     const RESTART_LAST: i32 = 516;
     let errno = result.saturating_neg();
-    errno == libc::ECANCELED || is_restart(result) || (RESTART_FIRST..=RESTART_LAST).contains(&errno)
+    errno == libc::ECANCELED
+        || is_restart(result)
+        || (RESTART_FIRST..=RESTART_LAST).contains(&errno)
 }
 
 /// A signal came between: nothing was done, and if nobody asked for it the op may go again.

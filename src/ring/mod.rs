@@ -62,8 +62,8 @@ pub use self::id::OpId;
 pub use self::kernel::Pretend;
 pub(crate) use self::kernel::{Capabilities, Wait};
 use self::kernel::{
-    Cqe, EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK,
-    IOSQE_IO_LINK, Kernel, OP_ASYNC_CANCEL, Sqe,
+    Cqe, EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Kernel,
+    OP_ASYNC_CANCEL, Sqe,
 };
 pub use self::registered::FixedBuf;
 use self::slot::{Abandoned, Asked, Effect, Filed, Item, Meta, Polled, Slots};
@@ -271,8 +271,7 @@ impl Ring {
     #[inline]
     fn adopt(&self, sqe: &mut Sqe, key: SlotKey, site: &'static Location<'static>) -> Meta {
         sqe.user_data = UserData::of_op(key);
-        sqe.flags &=
-            !(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN | IOSQE_CQE_SKIP_SUCCESS);
+        sqe.flags &= !(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN | IOSQE_CQE_SKIP_SUCCESS);
         Meta { opcode: sqe.opcode, fd: sqe.fd, started_ms: self.clock_ms.get(), site }
     }
 
@@ -352,7 +351,7 @@ impl Ring {
         self.settle(key, asked)
     }
 
-    fn settle(&self, key: SlotKey, mut asked: Asked) -> bool {
+    fn settle(&self, mut key: SlotKey, mut asked: Asked) -> bool {
         let mut first = true;
         loop {
             match asked {
@@ -367,6 +366,7 @@ impl Ring {
                         waiter.wake();
                     }
                     let Some(follower) = follower else { return true };
+                    key = follower;
                     asked = self.inner.borrow_mut().slots.fail_follower(follower);
                     first = false;
                 }
@@ -462,7 +462,6 @@ impl Ring {
         let Some(kernel) = &mut inner.kernel else { return Err(closed()) };
         let wait = match wait {
             _ if !all_moved => Wait::No,
-            Wait::Forever if kernel.holds_back() => HELD_BACK_WAIT,
             wait => wait,
         };
         inner.counters.enters += 1;
@@ -553,8 +552,7 @@ impl Ring {
                     let call = match &mut reaper {
                         Reaper::Single(call) | Reaper::Multi(call) => call,
                     };
-                    let panicked =
-                        catch_unwind(AssertUnwindSafe(|| call(completion))).is_err();
+                    let panicked = catch_unwind(AssertUnwindSafe(|| call(completion))).is_err();
                     let mut inner = self.inner.borrow_mut();
                     inner.counters.panics += u64::from(panicked);
                     effect = match inner.slots.reaped(key, reaper, last) {
@@ -582,9 +580,6 @@ impl Ring {
         self.inner.borrow().slots.for_each(visit);
     }
 }
-
-/// How long a ring may sleep while chaos holds completions back.
-const HELD_BACK_WAIT: Wait = Wait::AtMost(std::time::Duration::from_millis(1));
 
 /// What `Ring::poll` found.
 #[derive(Debug)]
@@ -635,6 +630,8 @@ impl Inner {
     unsafe fn push_one(&mut self, sqe: Sqe) -> bool {
         if let Some(kernel) = &mut self.kernel
             && self.backlog.is_empty()
+            // A cancel that waits for room goes first, or a full queue in each turn starves it.
+            && self.cancels.is_empty()
             // SAFETY: the caller's promise.
             && unsafe { kernel.push_one(sqe.to_words()) }.is_ok()
         {
@@ -660,8 +657,10 @@ impl Inner {
     #[inline]
     unsafe fn push(&mut self, chain: &[Sqe]) -> bool {
         let Some(kernel) = &mut self.kernel else { panic!("{}", closed()) };
+        // A cancel that waits for room goes first, or a queue that is full in each turn starves it.
+        let first = self.backlog.is_empty() && self.cancels.is_empty();
         // SAFETY: the caller's promise.
-        if self.backlog.is_empty() && unsafe { kernel.push(chain) }.is_ok() {
+        if first && unsafe { kernel.push(chain) }.is_ok() {
             return false;
         }
         self.backlog.push(chain);

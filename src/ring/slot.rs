@@ -56,7 +56,12 @@ pub(crate) enum Effect {
     None,
     Wake(LocalWaker),
     /// Call the reaper; if this was not the last answer, give it back by [`Slots::reaped`].
-    Reap { reaper: Reaper, completion: Completion, key: SlotKey, last: bool },
+    Reap {
+        reaper: Reaper,
+        completion: Completion,
+        key: SlotKey,
+        last: bool,
+    },
     /// The completion answers nothing that this table knows.
     Stale,
 }
@@ -143,10 +148,7 @@ enum Stage {
 impl Stage {
     /// The kernel has it.
     fn is_in_kernel(self) -> bool {
-        matches!(
-            self,
-            Stage::InKernel | Stage::AwaitsNotif | Stage::Streaming | Stage::Orphaned
-        )
+        matches!(self, Stage::InKernel | Stage::AwaitsNotif | Stage::Streaming | Stage::Orphaned)
     }
 }
 
@@ -441,7 +443,8 @@ impl Slots {
             Stage::InKernel if more => {
                 slot.stage = Stage::AwaitsNotif;
                 slot.answer = answer;
-                return (Effect::None, None);
+                // For its chain it is done; only its memory is still being read.
+                return (Effect::None, self.leader_done(index));
             }
             Stage::AwaitsNotif if more => return (Effect::None, None),
             Stage::InKernel | Stage::AwaitsNotif => {
@@ -547,6 +550,13 @@ impl Slots {
             return Asked::Send;
         }
         if !queued && slot.stage != Stage::Reserved {
+            // A signal ended it and nobody has looked yet: it must not go again.
+            if slot.stage == Stage::Completed && is_restart(slot.answer.result) {
+                if slot.ask == Ask::Nobody {
+                    slot.ask = who;
+                }
+                return Asked::Already;
+            }
             return Asked::NotFound;
         }
         slot.ask = who;
@@ -764,12 +774,7 @@ impl Slot {
     }
 
     fn meta(&self) -> Meta {
-        Meta {
-            opcode: self.opcode,
-            fd: self.fd,
-            started_ms: self.started_or_next,
-            site: self.site,
-        }
+        Meta { opcode: self.opcode, fd: self.fd, started_ms: self.started_or_next, site: self.site }
     }
 
     #[inline]
@@ -817,3 +822,7 @@ pub(crate) enum Item {
     Ready { answer: Answer, ask: Ask, last: bool },
     Lost,
 }
+
+#[cfg(test)]
+#[path = "slot_tests.rs"]
+mod tests;

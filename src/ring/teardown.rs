@@ -8,9 +8,9 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use super::Ring;
 use super::completion::Ask;
 use super::kernel::{Kernel, Wait};
-use super::Ring;
 
 /// An op that had not ended when the ring was closed.
 #[derive(Clone, Copy, Debug)]

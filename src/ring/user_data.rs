@@ -70,8 +70,7 @@ mod tests {
             SlotKey { index: SLOTS_MAX - 1, sequence: u64::MAX },
             SlotKey { index: 7, sequence: 1 << 32 | 9 },
         ] {
-            let expected =
-                UserData::Op { index: key.index, sequence_low: key.sequence as u32 };
+            let expected = UserData::Op { index: key.index, sequence_low: key.sequence as u32 };
             assert_eq!(UserData::decode(UserData::of_op(key)), expected);
         }
     }

@@ -135,7 +135,8 @@ impl LocalWaker {
             return false;
         }
         std::ptr::eq(self.waker.vtable(), waker.vtable())
-            || own_local(waker).is_some_and(|local| std::ptr::eq(self.waker.vtable(), local.vtable()))
+            || own_local(waker)
+                .is_some_and(|local| std::ptr::eq(self.waker.vtable(), local.vtable()))
     }
 
     /// Puts `waker` in place of what `kept` holds. Answers the old one if it was another, so that

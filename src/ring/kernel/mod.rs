@@ -16,6 +16,7 @@ mod calls;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod eventfd;
+mod fault;
 mod registration;
 mod uring;
 
@@ -24,16 +25,19 @@ use std::time::Duration;
 
 #[cfg(feature = "chaos")]
 pub(crate) use chaos::Kernel;
+#[cfg(all(test, feature = "chaos"))]
+pub(crate) use chaos::legal as legal_faults;
 #[cfg(not(feature = "chaos"))]
 pub(crate) use uring::Kernel;
 
 pub(crate) use abi::{
     CQE_F_MORE, CQE_F_NOTIF, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN,
-    IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE,
-    POLL_ADD_MULTI, Timespec, poll_mask,
+    IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI,
+    Timespec, poll_mask,
 };
 pub(crate) use calls::{coarse_clock_ms, ignore_sigpipe};
 pub(crate) use eventfd::EventFd;
+pub use fault::Fault;
 
 /// One submission queue entry, as the kernel's header lays it out.
 ///

@@ -173,13 +173,6 @@ impl Kernel {
         self.uring.submission().len()
     }
 
-    /// Completions that wrap the kernel hold back; a sleep must not be without bound then.
-    #[inline]
-    #[allow(clippy::unused_self, reason = "the seam's shape: chaos answers otherwise")]
-    pub(crate) fn holds_back(&self) -> bool {
-        false
-    }
-
     pub(crate) fn uring(&self) -> &IoUring {
         &self.uring
     }
@@ -222,8 +215,5 @@ fn timespec(duration: Duration) -> Timespec {
     if duration.as_secs() >= SECONDS_MAX {
         return Timespec { seconds: SECONDS_MAX as i64, nanoseconds: 0 };
     }
-    Timespec {
-        seconds: duration.as_secs() as i64,
-        nanoseconds: i64::from(duration.subsec_nanos()),
-    }
+    Timespec { seconds: duration.as_secs() as i64, nanoseconds: i64::from(duration.subsec_nanos()) }
 }
