@@ -3,25 +3,25 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Once;
 
-/// The built example. `cargo test` builds them; if only this test was asked for, it does.
+/// The example, built now if it is not fresh: `cargo test --test examples` alone does not.
 fn example(name: &str) -> Command {
     static BUILT: Once = Once::new();
     let test = std::env::current_exe().expect("the test knows itself");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
-    let path: PathBuf = profile.join("examples").join(name);
     BUILT.call_once(|| {
-        if path.exists() {
-            return;
-        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "--examples"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "the examples can be built");
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--examples", "--target-dir"]);
+        build.arg(profile.parent().expect("target"));
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().is_ok_and(|status| status.success()), "the examples can be built");
     });
-    Command::new(path)
+    Command::new(profile.join("examples").join(name))
 }
 
 /// A server that is killed when the test ends, however that ends.
