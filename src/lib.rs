@@ -31,4 +31,7 @@ mod wake;
 pub use blocking::spawn_blocking;
 #[cfg(all(feature = "macros", not(loom)))]
 pub use ringspun_macros::{main, test};
+#[cfg(all(ringspun_model, not(loom)))]
+#[doc(hidden)]
+pub use ring::kernel::model::control as model;
 pub use task::spawn;

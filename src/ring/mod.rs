@@ -47,7 +47,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -70,7 +70,7 @@ use self::slot::{Abandoned, Asked, Effect, Filed, Item, Meta, Polled, Slots};
 pub(crate) use self::slot::{Reaper, SlotKey};
 pub(crate) use self::teardown::LostOp;
 use self::user_data::UserData;
-use crate::wake::LocalWaker;
+use crate::wake::{LocalWaker, quietly};
 
 /// Whether members of a chain die with the one before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,15 +198,19 @@ impl Ring {
         mut sqe: Sqe,
         waker: &Waker,
         site: &'static Location<'static>,
-    ) -> SlotKey {
+    ) -> Result<SlotKey, Completion> {
         let waiter = LocalWaker::new(waker);
+        // After the clone, which may be user code: a reserved op can have been cancelled in it.
+        if let Some(ended) = reserved.and_then(|key| self.take_if_ended(key)) {
+            return Err(ended);
+        }
         let mut inner = self.inner.borrow_mut();
         let key = reserved.unwrap_or_else(|| inner.slots.reserve());
         let meta = self.adopt(&mut sqe, key, site);
         // SAFETY: the caller's promises.
         let queued = unsafe { inner.push_one(sqe) };
         inner.slots.start(key, waiter, meta, queued);
-        key
+        Ok(key)
     }
 
     /// Submits an op with many answers.
@@ -362,9 +366,9 @@ impl Ring {
                     return true;
                 }
                 Asked::Ended { waiter, follower } => {
-                    if let Some(waiter) = waiter {
-                        waiter.wake();
-                    }
+                    // A panic must neither spare the followers nor unwind through a `drop`.
+                    let panicked = waiter.is_some_and(|waiter| quietly(|| waiter.wake()).is_none());
+                    self.inner.borrow_mut().counters.panics += u64::from(panicked);
                     let Some(follower) = follower else { return true };
                     key = follower;
                     asked = self.inner.borrow_mut().slots.fail_follower(follower);
@@ -437,7 +441,7 @@ impl Ring {
 
     /// Leaves an op that the kernel has to `reaper`, and asks for its cancel.
     pub(crate) fn orphan(&self, key: SlotKey, reaper: Reaper) {
-        let (effect, _waiter) = {
+        let (effect, waiter) = {
             let mut inner = self.inner.borrow_mut();
             let (effect, asked, waiter) = inner.slots.orphan(key, reaper);
             inner.counters.orphaned += 1;
@@ -446,6 +450,8 @@ impl Ring {
             }
             (effect, waiter)
         };
+        // A foreign waker's destructor is user code, and this is called in a `drop`.
+        let _ = quietly(|| drop(waiter));
         self.act(effect);
     }
 
@@ -498,7 +504,7 @@ impl Ring {
     pub(crate) fn dispatch(&self) -> usize {
         let count = Cell::new(0);
         // A panic in a waker or reaper loses nothing: its completion was taken, the next waits.
-        while catch_unwind(AssertUnwindSafe(|| self.dispatch_ready(&count))).is_err() {
+        while quietly(|| self.dispatch_ready(&count)).is_none() {
             self.inner.borrow_mut().counters.panics += 1;
         }
         count.get()
@@ -552,7 +558,7 @@ impl Ring {
                     let call = match &mut reaper {
                         Reaper::Single(call) | Reaper::Multi(call) => call,
                     };
-                    let panicked = catch_unwind(AssertUnwindSafe(|| call(completion))).is_err();
+                    let panicked = quietly(|| call(completion)).is_none();
                     let mut inner = self.inner.borrow_mut();
                     inner.counters.panics += u64::from(panicked);
                     effect = match inner.slots.reaped(key, reaper, last) {

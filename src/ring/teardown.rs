@@ -77,7 +77,7 @@ impl Ring {
         let (metas, waiters) = self.inner.borrow_mut().slots.lose();
         // Whoever waits is told: the future panics with a clear text instead of hanging.
         for waiter in waiters {
-            waiter.wake();
+            let _ = crate::wake::quietly(|| waiter.wake());
         }
         metas
             .into_iter()

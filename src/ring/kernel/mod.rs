@@ -12,22 +12,31 @@
 //! able to read and change them, and the slot table keeps opcode and descriptor for its dumps.
 
 mod abi;
+#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model answers for some"))]
 mod calls;
-#[cfg(feature = "chaos")]
+#[cfg(all(feature = "chaos", not(ringspun_model)))]
 mod chaos;
 mod eventfd;
 mod fault;
+#[cfg(ringspun_model)]
+#[doc(hidden)]
+#[allow(unreachable_pub, reason = "lib.rs shows its `control` to tests")]
+pub mod model;
+#[cfg(not(ringspun_model))]
 mod registration;
+#[cfg(not(ringspun_model))]
 mod uring;
 
 use std::io;
 use std::time::Duration;
 
-#[cfg(feature = "chaos")]
+#[cfg(all(feature = "chaos", not(ringspun_model)))]
 pub(crate) use chaos::Kernel;
-#[cfg(all(test, feature = "chaos"))]
+#[cfg(all(test, feature = "chaos", not(ringspun_model)))]
 pub(crate) use chaos::legal as legal_faults;
-#[cfg(not(feature = "chaos"))]
+#[cfg(ringspun_model)]
+pub(crate) use model::Kernel;
+#[cfg(not(any(feature = "chaos", ringspun_model)))]
 pub(crate) use uring::Kernel;
 
 pub(crate) use abi::{
@@ -35,7 +44,11 @@ pub(crate) use abi::{
     IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI,
     Timespec, poll_mask,
 };
-pub(crate) use calls::{coarse_clock_ms, ignore_sigpipe};
+pub(crate) use calls::coarse_clock_ms;
+#[cfg(not(ringspun_model))]
+pub(crate) use calls::ignore_sigpipe;
+#[cfg(ringspun_model)]
+pub(crate) use model::ignore_sigpipe;
 pub(crate) use eventfd::EventFd;
 pub use fault::Fault;
 

@@ -1,0 +1,125 @@
+//! Ops on a kernel that uses their pointers at completion only, for Miri.
+//!
+//! ```text
+//!  RUSTFLAGS="--cfg ringspun_model" cargo test --test model
+//!  RUSTFLAGS="--cfg ringspun_model" cargo +nightly miri test --test model
+//! ```
+//!
+//! Each op goes through all the situations of `model/situations.rs`: moved, dropped, forgotten,
+//! cancelled, late, shut down. To add an op is one line in this file.
+//!
+//! # Safety
+//!
+//! The ops of `model/ops.rs` promise O1 each at its place.
+
+#![cfg(ringspun_model)]
+#![allow(clippy::async_yields_async, clippy::type_complexity, reason = "futures that move")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test that implements unsafe traits"
+)]
+
+#[path = "model/lost.rs"]
+mod lost;
+#[path = "model/multishot.rs"]
+mod multishot;
+#[path = "model/ops.rs"]
+mod ops;
+#[path = "model/panics.rs"]
+mod panics;
+#[path = "model/random_walk.rs"]
+mod random_walk;
+#[path = "model/situations.rs"]
+mod situations;
+#[path = "model/support.rs"]
+mod support;
+#[path = "model/threads.rs"]
+mod threads;
+
+use ringspun::buf::{AlignedBuf, IoBufMut};
+use ringspun::op::{Nop, Read};
+
+use ops::Borrowed;
+use situations::drive;
+
+#[test]
+fn nop() {
+    drive(Nop::new);
+}
+
+#[test]
+fn read_vec() {
+    drive(|| Read::new(ops::fd(), Vec::with_capacity(8), 0));
+}
+
+#[test]
+fn read_part_of_vec() {
+    drive(|| Read::new(ops::fd(), vec![7; 8].slice_mut(2..6), 0));
+}
+
+#[test]
+fn read_boxed_slice() {
+    drive(|| Read::new(ops::fd(), vec![0; 8].into_boxed_slice(), 0));
+}
+
+#[test]
+fn read_boxed_array() {
+    drive(|| Read::new(ops::fd(), Box::new([0; 8]), 0));
+}
+
+#[test]
+fn read_aligned() {
+    drive(|| Read::new(ops::fd(), AlignedBuf::new(8, 8), 0));
+}
+
+#[test]
+fn read_boxed_dyn() {
+    drive(|| Read::new(ops::fd(), Box::new(vec![0; 8].into_boxed_slice()), 0));
+}
+
+#[test]
+fn read_leaked() {
+    drive(|| ops::ReadLeaked::new(Borrowed::new(8)));
+}
+
+#[test]
+fn write() {
+    drive(ops::Write::new);
+}
+
+#[test]
+fn send_zero_copy() {
+    drive(ops::SendZc::new);
+}
+
+#[test]
+fn readv() {
+    drive(ops::Readv::new);
+}
+
+#[test]
+fn recvmsg() {
+    drive(ops::RecvMsg::new);
+}
+
+#[test]
+fn accept() {
+    drive(ops::Accept::new);
+}
+
+#[test]
+fn connect() {
+    drive(ops::Connect::new);
+}
+
+#[test]
+fn statx() {
+    drive(ops::Statx::new);
+}
+
+#[test]
+fn timeout() {
+    drive(ops::Timeout::new);
+}
