@@ -6,6 +6,105 @@
 //!       |                                                                               CQE
 //!    run queue <---- task <---- LocalWaker / Waker <---- Slot <---- dispatch <-----------+
 //! ```
+//!
+//! A core is one thread with one io_uring. It polls futures until none is ready, hands what they
+//! asked for to the kernel in one system call, takes in what the kernel has done, and begins again.
+//! Nothing in it needs to be `Send`; wakers are, so other threads can wake, spawn and cancel.
+//!
+//! # Quick start
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use ringspun::op::{CWD, Read};
+//! use ringspun::uring::AsyncIoUring;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let runtime = ringspun::runtime::Runtime::new()?;
+//! let name = runtime.block_on(async {
+//!     let ring = AsyncIoUring::current();
+//!     let file = ring.openat(CWD, "/proc/self/comm", 0, 0).await?;
+//!
+//!     // The buffer goes in by value and comes back with the result. Every op can have a deadline.
+//!     let read = ring.read(file, Vec::with_capacity(64), Read::CURSOR);
+//!     let (count, buf) = read.timeout(Duration::from_secs(1)).await;
+//!     count.map(|_| buf)
+//! })?;
+//! assert!(name.ends_with(b"\n"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Tasks, timers and ops in one program:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let runtime = ringspun::runtime::Builder::new().entries(64).build()?;
+//! let sum = runtime.block_on(async {
+//!     let tasks: Vec<_> = (1..=3_u64)
+//!         .map(|n| {
+//!             ringspun::spawn(async move {
+//!                 ringspun::time::sleep(Duration::from_millis(n)).await;
+//!                 n
+//!             })
+//!         })
+//!         .collect();
+//!     let mut sum = 0;
+//!     for task in tasks {
+//!         sum += task.await.expect("nobody aborted it, and it did not panic");
+//!     }
+//!     sum
+//! });
+//! assert_eq!(sum, 6);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the feature `macros` (on by default) `#[ringspun::main]` and `#[ringspun::test]` stand on
+//! an `async fn` and take the settings of [`runtime::Builder`] by name.
+//!
+//! # The map
+//!
+//! | module | what | start with |
+//! |---|---|---|
+//! | [`uring`] | each operation as a method, by the kernel's names | [`uring::AsyncIoUring`] |
+//! | [`op`] | the operations as types; chains, streams, your own | [`op::Op`], [`op::link()`] |
+//! | [`buf`] | memory that the kernel may touch | [`buf::IoBuf`], [`buf::IoBufMut`] |
+//! | [`task`] | futures that are polled on their own | [`spawn`], [`task::JoinSet`] |
+//! | [`time`] | sleeping, deadlines, ticks | [`time::sleep`], [`time::timeout`] |
+//! | [`blocking`] | what would hold a core up | [`spawn_blocking`] |
+//! | [`runtime`] | the core itself, and its handle for other threads | [`runtime::Builder`] |
+//!
+//! # What you may rely on
+//!
+//! - **Dropping** the future of an op, at any time, is sound and leaks nothing: the kernel is asked
+//!   to cancel, and what the op owns stays alive until the kernel has given its last answer.
+//!   Forgetting it leaks.
+//! - **Cancelling** gives the real outcome. What was done before the cancel counts; a deadline is
+//!   [`TimedOut`](std::io::ErrorKind::TimedOut), a cancel `ECANCELED`, and
+//!   [`Interrupted`](std::io::ErrorKind::Interrupted) never comes out.
+//! - **Names** of ops ([`op::OpId`]) are never used again: a late cancel finds nothing.
+//! - **A full queue** is no error: ops wait in user space, in order, and chains are never split.
+//! - **Dropping the runtime** takes at most
+//!   [`shutdown_timeout`](runtime::Builder::shutdown_timeout). What the kernel does not give back
+//!   by then is leaked and named on standard error, never freed.
+//! - **Panics** end the task they happen in, and reach whoever awaits it.
+//!
+//! # Where it runs
+//!
+//! Linux 5.13 or newer; 6.1 or newer is better. The runtime takes the best setup that the kernel
+//! gives, and [`Runtime::info`](runtime::Runtime::info) says which. Where io_uring is switched off
+//! (containers, `kernel.io_uring_disabled`), [`build`](runtime::Builder::build) fails with a text
+//! that says what to do. An op whose opcode the kernel lacks is
+//! [`Unsupported`](std::io::ErrorKind::Unsupported), with its name and the kernel that has it.
+//!
+//! # Features
+//!
+//! - `macros` (default): the attributes.
+//! - `bytes`: `Bytes` and `BytesMut` as buffers.
+//! - `chaos`: seeded faults between the ring and the kernel. For tests only.
 #![cfg_attr(loom, allow(dead_code))]
 
 #[cfg(not(loom))]
@@ -29,9 +128,14 @@ mod wake;
 
 #[cfg(not(loom))]
 pub use blocking::spawn_blocking;
-#[cfg(all(feature = "macros", not(loom)))]
-pub use ringspun_macros::{main, test};
 #[cfg(all(ringspun_model, not(loom)))]
 #[doc(hidden)]
 pub use ring::kernel::model::control as model;
+#[cfg(all(feature = "macros", not(loom)))]
+pub use ringspun_macros::{main, test};
 pub use task::spawn;
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -118,10 +118,10 @@ async fn reads_pipe(mut random: Random) {
         let room = 1 + random.below(3000);
         let got = read_some(&fd, room, Read::CURSOR).await;
         received.extend_from_slice(&got);
-        if received.len() >= first.len() {
-            if let Some((mut writer, rest)) = second.take() {
-                writer.write_all(rest).unwrap();
-            }
+        if received.len() >= first.len()
+            && let Some((mut writer, rest)) = second.take()
+        {
+            writer.write_all(rest).unwrap();
         }
         if got.is_empty() {
             break;

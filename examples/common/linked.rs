@@ -77,7 +77,7 @@ unsafe impl Op for WriteBlock {
 
 /// Copies `len` bytes at `from_offset` to `to_offset` (`u64::MAX`: the cursor), as one chain.
 /// Answers how many were copied: fewer if the read or the write came short.
-pub async fn copy_linked(
+pub(crate) async fn copy_linked(
     from: &SharedFd,
     from_offset: u64,
     to: impl IntoOpFd,

@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use ringspun::op::SharedFd;
 use ringspun::uring::AsyncIoUring;
 
-pub use linked::copy_linked;
+pub(crate) use linked::copy_linked;
 
 /// How a program ends: an error is one line that a person understands.
-pub fn exit(result: io::Result<()>) -> ExitCode {
+pub(crate) fn exit(result: io::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has gone; that is no failure of ours.
@@ -28,13 +28,13 @@ pub fn exit(result: io::Result<()>) -> ExitCode {
 
 /// Ctrl-C and SIGTERM as something to await: the signal handler writes into a pipe, the ring reads
 /// from it.
-pub struct Stop {
+pub(crate) struct Stop {
     pipe: SharedFd,
 }
 
 impl Stop {
     /// From now on these signals do not end the process any more, once.
-    pub fn on_signals() -> io::Result<Stop> {
+    pub(crate) fn on_signals() -> io::Result<Stop> {
         let (reader, writer) = io::pipe()?;
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             // The second one ends the process at once.
@@ -45,14 +45,18 @@ impl Stop {
     }
 
     /// Resolves when the first signal comes.
-    pub async fn requested(&self) {
+    pub(crate) async fn requested(&self) {
         let ring = AsyncIoUring::current();
         let _ = ring.read(&self.pipe, Vec::with_capacity(1), u64::MAX).await;
     }
 }
 
 /// Sends all of the first `len` bytes of `buf`; gives the buffer back.
-pub async fn send_all(socket: &SharedFd, buf: Vec<u8>, len: usize) -> (io::Result<()>, Vec<u8>) {
+pub(crate) async fn send_all(
+    socket: &SharedFd,
+    buf: Vec<u8>,
+    len: usize,
+) -> (io::Result<()>, Vec<u8>) {
     use ringspun::buf::IoBuf;
 
     let ring = AsyncIoUring::current();

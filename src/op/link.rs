@@ -207,12 +207,12 @@ impl<C: Chain> Future for Link<C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         assert!(this.stage != Stage::Done, "a chain was polled after it was ready");
-        if this.stage == Stage::New {
-            if let Err((len, entries)) = this.start(cx.waker()) {
-                this.stage = Stage::Done;
-                let Some(members) = this.members.take() else { unreachable!("not done") };
-                return Poll::Ready(Err(ChainTooLong { ops: members.into_ops(), len, entries }));
-            }
+        if this.stage == Stage::New
+            && let Err((len, entries)) = this.start(cx.waker())
+        {
+            this.stage = Stage::Done;
+            let Some(members) = this.members.take() else { unreachable!("not done") };
+            return Poll::Ready(Err(ChainTooLong { ops: members.into_ops(), len, entries }));
         }
         let (Some(members), Some(ring)) = (&mut this.members, &this.ring) else {
             unreachable!("submitted")
@@ -238,6 +238,7 @@ impl<C: Chain> Drop for Link<C> {
 }
 
 impl<C: Chain> sealed::Sealed for Link<C> {
+    #[allow(private_interfaces, reason = "sealed: not callable from outside")]
     fn ask(&mut self, who: Ask) {
         self.interrupt(who);
     }

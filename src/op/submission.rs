@@ -269,6 +269,7 @@ fn reaper<T: Op>(op: MaybeUninit<T>) -> Reaper {
 }
 
 impl<T: Op> sealed::Sealed for Submission<T> {
+    #[allow(private_interfaces, reason = "sealed: not callable from outside")]
     fn ask(&mut self, who: Ask) {
         self.interrupt(who);
     }

@@ -55,7 +55,7 @@ use std::task::{Poll, Waker};
 
 use self::backlog::Backlog;
 pub use self::completion::Completion;
-pub(crate) use self::completion::{Answer, Ask, Origin, is_interrupted, is_restart};
+pub(crate) use self::completion::{Answer, Ask, Origin, is_interrupted};
 pub(crate) use self::config::{Config, SQ_ENTRIES_DEFAULT};
 pub(crate) use self::current::{EnterGuard, current, enter as enter_current, is_current};
 pub use self::id::OpId;
@@ -68,7 +68,6 @@ use self::kernel::{
 pub use self::registered::FixedBuf;
 use self::slot::{Abandoned, Asked, Effect, Filed, Item, Meta, Polled, Slots};
 pub(crate) use self::slot::{Reaper, SlotKey};
-pub(crate) use self::teardown::LostOp;
 use self::user_data::UserData;
 use crate::wake::{LocalWaker, quietly};
 
@@ -581,7 +580,6 @@ impl Ring {
     }
 
     /// Visits the ops in flight: opcode, descriptor, start, site.
-    #[allow(dead_code, reason = "kept for dumps")]
     pub(crate) fn for_each(&self, visit: &mut dyn FnMut(SlotKey, &Meta, Option<&LocalWaker>)) {
         self.inner.borrow().slots.for_each(visit);
     }

@@ -12,11 +12,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Wake, Waker};
 
 use super::super::completion::{Answer, Ask, Completion};
-use super::super::kernel::CQE_F_NOTIF;
 use super::{
     Abandoned, Asked, CANCEL_ATTEMPTS_MAX, CQE_F_MORE, Effect, Item, Meta, NONE, Polled, Reaper,
     SlotKey, Slots, Stage,
 };
+
+/// `IORING_CQE_F_NOTIF`.
+const NOTIF: u32 = 1 << 3;
 use crate::wake::LocalWaker;
 
 const WALKS: u64 = 300;
@@ -220,7 +222,7 @@ impl Walk {
         let notif = op.back == Back::AwaitsNotif;
         let mut flags = if more { CQE_F_MORE } else { 0 };
         if notif {
-            flags |= CQE_F_NOTIF;
+            flags |= NOTIF;
         }
         let waker = op.waker.clone();
         op.back = match (more, op.streaming) {
@@ -266,7 +268,7 @@ impl Walk {
                 Effect::Stale => panic!("a live op was taken for stale"),
                 Effect::Wake(waiter) => return waiter.wake(),
                 Effect::Reap { reaper, completion, key, last } => {
-                    drop(completion);
+                    let _ = completion;
                     let op = self.op(key.sequence);
                     assert_eq!(op.front, Front::Orphan);
                     op.reaped += 1;

@@ -107,7 +107,7 @@ impl Core {
     fn stamp(&self) {
         let now_ms = crate::ring::coarse_clock_ms();
         self.ring.set_clock(now_ms);
-        self.tasks.set_tick(now_ms);
+        self.tasks.set_tick(now_ms / crate::task::TICK_MS);
     }
 
     /// A ring belongs to the process that made it.

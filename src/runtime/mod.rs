@@ -18,6 +18,7 @@ mod builder;
 mod event_loop;
 mod handle;
 mod info;
+mod metrics;
 mod park;
 mod remote;
 
@@ -34,9 +35,12 @@ use std::time::{Duration, Instant};
 pub use self::builder::Builder;
 pub use self::handle::Handle;
 pub use self::info::Info;
+pub use self::metrics::Metrics;
 pub use self::park::Park;
 pub use self::remote::RemoteJoinHandle;
 use crate::blocking;
+#[doc(hidden)]
+pub use crate::ring::Pretend;
 use crate::ring::{self, Ring};
 use crate::task::Tasks;
 use crate::time::Timers;
@@ -185,6 +189,12 @@ impl Runtime {
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle::new(Arc::clone(self.core.tasks.shared()))
+    }
+
+    /// What it has counted, and how it stands.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.core)
     }
 
     /// What this kernel gave: flags, sizes, opcodes.

@@ -64,7 +64,7 @@ impl Parker {
     fn adaptive(&self, core: &Core, wait: Wait) -> io::Result<bool> {
         self.waits.set(self.waits.get().wrapping_add(1));
         let credits = self.credits.get();
-        if credits == 0 && self.waits.get() % PROBE_EACH != 0 {
+        if credits == 0 && !self.waits.get().is_multiple_of(PROBE_EACH) {
             return Ok(false);
         }
         let paid = look(core, wait, Some(BUDGET))?;
@@ -96,10 +96,10 @@ fn look(core: &Core, wait: Wait, budget: Option<Duration>) -> io::Result<bool> {
         }
         hint::spin_loop();
         pauses = pauses.wrapping_add(1);
-        if pauses % PAUSES_PER_YIELD == 0 {
+        if pauses.is_multiple_of(PAUSES_PER_YIELD) {
             thread::yield_now();
         }
-        if pauses % PAUSES_PER_CLOCK == 0 {
+        if pauses.is_multiple_of(PAUSES_PER_CLOCK) {
             let elapsed = started.elapsed();
             if due.is_some_and(|due| elapsed >= due) {
                 return Ok(true);

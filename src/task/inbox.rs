@@ -46,7 +46,9 @@ pub(crate) struct CoreShared {
 pub(crate) type Closure = Box<dyn FnOnce() + Send>;
 
 /// The core is gone. The closure comes back.
-pub(crate) struct Closed(pub(crate) Closure);
+pub(crate) struct Closed(
+    #[allow(dead_code, reason = "given back to be dropped")] pub(crate) Closure,
+);
 
 struct Closures {
     waiting: Vec<Closure>,

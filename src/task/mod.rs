@@ -59,10 +59,11 @@ pub use core_bound::CoreBound;
 pub use header::TaskName;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::JoinSet;
+pub use report::TaskInfo;
 
 pub(crate) use current::EnterGuard;
-pub(crate) use inbox::{Closed, Closure, CoreShared};
-pub(crate) use report::TaskInfo;
+pub(crate) use inbox::CoreShared;
+pub(crate) use report::TICK_MS;
 pub(crate) use tasks::Tasks;
 
 /// Runs `future` as a task of its own on this core.
@@ -176,6 +177,33 @@ pub fn try_id() -> Option<Id> {
 /// The name of the task that runs this code; `None` if it has none, or if no task does.
 pub fn name() -> Option<TaskName> {
     current::with(|tasks| tasks?.running()?.header().name())
+}
+
+/// The tasks of the runtime of this thread that are not done, the main one first: for a dump.
+/// Empty outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = ringspun::runtime::Runtime::new()?;
+/// runtime.block_on(async {
+///     let _waits = ringspun::spawn(std::future::pending::<()>());
+///     for task in ringspun::task::list() {
+///         println!("{} from {}, {:?} old", task.id, task.site, task.age);
+///     }
+/// });
+/// # Ok(())
+/// # }
+/// ```
+pub fn list() -> Vec<TaskInfo> {
+    let mut list = Vec::new();
+    current::with(|tasks| {
+        if let Some(tasks) = tasks {
+            tasks.for_each(&mut |task| list.push(task));
+        }
+    });
+    list
 }
 
 /// Which task: unique in the process, never used again.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::time::Duration;
 
 use super::Id;
 use super::header::{Payload, TaskName};
@@ -10,18 +11,24 @@ use super::inbox::CoreShared;
 use super::raw::TaskRef;
 use super::state::QUEUED;
 
-/// How a task stands.
+/// How a task stands. Made by [`list`](super::list).
 #[derive(Clone, Debug)]
-pub(crate) struct TaskInfo {
-    pub(crate) id: Id,
-    pub(crate) name: Option<TaskName>,
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Which it is.
+    pub id: Id,
+    /// What it was called by [`Builder::name`](super::Builder::name).
+    pub name: Option<TaskName>,
     /// Where it was spawned.
-    pub(crate) site: &'static Location<'static>,
-    /// How long ago, in the ticks of `Tasks::set_tick`, modulo 2^24.
-    pub(crate) age: u32,
+    pub site: &'static Location<'static>,
+    /// How long ago, to a tenth of a second; wraps after twelve days.
+    pub age: Duration,
     /// In the run queue; else it waits, or is being polled.
-    pub(crate) ready: bool,
+    pub ready: bool,
 }
+
+/// The unit of `Tasks::set_tick`.
+pub(crate) const TICK_MS: u32 = 64;
 
 impl TaskInfo {
     pub(super) fn of(task: &TaskRef, tick: u32) -> TaskInfo {
@@ -30,7 +37,7 @@ impl TaskInfo {
             id: header.id,
             name: header.name(),
             site: header.site,
-            age: header.age(tick),
+            age: Duration::from_millis(u64::from(TICK_MS) * u64::from(header.age(tick))),
             ready: header.flags.has(QUEUED),
         }
     }

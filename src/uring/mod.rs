@@ -33,6 +33,7 @@
 //! | `run_event_loop` | [`Runtime::run_until_idle`](crate::runtime::Runtime::run_until_idle) | |
 //! | `process_outstanding_events` | [`Runtime::turn`](crate::runtime::Runtime::turn) | |
 
+mod in_flight;
 mod register;
 mod writer;
 
@@ -43,6 +44,7 @@ use std::time::Duration;
 
 use socket2::SockAddr;
 
+pub use self::in_flight::OpInfo;
 pub use self::writer::{AsyncWriter, WriteError};
 #[doc(hidden)]
 pub use self::writer::{print_stderr, print_stdout};

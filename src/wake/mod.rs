@@ -123,7 +123,7 @@ impl LocalWaker {
     }
 
     /// Wakes and keeps.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn wake_by_ref(&self) {
         self.waker.wake_by_ref();
     }
@@ -150,6 +150,7 @@ impl LocalWaker {
     }
 
     /// The header of the own task that is woken, if it is one.
+    #[cfg(test)]
     pub(crate) fn own_task(&self) -> Option<*const WakeHeader> {
         let (_, own) = CURRENT.with(Cell::get)?;
         std::ptr::eq(self.waker.vtable(), own.local).then(|| self.waker.data().cast())

@@ -40,17 +40,17 @@ pub(crate) use model::Kernel;
 pub(crate) use uring::Kernel;
 
 pub(crate) use abi::{
-    CQE_F_MORE, CQE_F_NOTIF, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN,
-    IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI,
-    Timespec, poll_mask,
+    CQE_F_MORE, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK,
+    IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI, Timespec,
+    poll_mask,
 };
 pub(crate) use calls::coarse_clock_ms;
 #[cfg(not(ringspun_model))]
 pub(crate) use calls::ignore_sigpipe;
-#[cfg(ringspun_model)]
-pub(crate) use model::ignore_sigpipe;
 pub(crate) use eventfd::EventFd;
 pub use fault::Fault;
+#[cfg(ringspun_model)]
+pub(crate) use model::ignore_sigpipe;
 
 /// One submission queue entry, as the kernel's header lays it out.
 ///

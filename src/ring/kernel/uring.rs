@@ -88,10 +88,16 @@ impl Kernel {
         // (asserted above), plain data.
         let entries: &[squeue::Entry] =
             unsafe { std::slice::from_raw_parts(chain.as_ptr().cast(), chain.len()) };
-        // SAFETY: the caller's promise is the one that `push_multiple` asks for.
+        // The caller's promise is the one that `push` and `push_multiple` ask for.
         let pushed = match entries {
-            [entry] => unsafe { queue.push(entry) },
-            _ => unsafe { queue.push_multiple(entries) },
+            [entry] => {
+                // SAFETY: as above.
+                unsafe { queue.push(entry) }
+            }
+            _ => {
+                // SAFETY: as above.
+                unsafe { queue.push_multiple(entries) }
+            }
         };
         pushed.map_err(|_| Full)
     }
@@ -103,12 +109,12 @@ impl Kernel {
     /// As for `push`.
     #[inline(always)]
     pub(crate) unsafe fn push_one(&mut self, words: [u64; 8]) -> Result<(), Full> {
-        let entry: squeue::Entry = if cfg!(target_endian = "little") {
+        let entry = if cfg!(target_endian = "little") {
             // SAFETY: both are the kernel's 64 bytes, plain data.
-            unsafe { std::mem::transmute(words) }
+            unsafe { std::mem::transmute::<[u64; 8], squeue::Entry>(words) }
         } else {
             // SAFETY: as above.
-            unsafe { std::mem::transmute(Sqe::from_words(words)) }
+            unsafe { std::mem::transmute::<Sqe, squeue::Entry>(Sqe::from_words(words)) }
         };
         // SAFETY: the caller's promise is the one that `push` asks for.
         unsafe { self.uring.submission().push(&entry) }.map_err(|_| Full)

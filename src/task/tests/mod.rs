@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
+use std::time::Duration;
 
 use super::Tasks;
 use crate::wake::Notify;
@@ -228,7 +229,10 @@ fn listed_while_it_lives() {
     assert_eq!(seen.len(), 2, "main and the one that waits");
     assert_eq!(seen[0].name.as_ref().unwrap().as_str(), "main");
     assert_eq!(seen[1].name.as_ref().unwrap().as_str(), "waits");
-    assert_eq!((seen[1].id, seen[1].age, seen[1].ready), (waits.id(), 3, false));
+    assert_eq!(
+        (seen[1].id, seen[1].age, seen[1].ready),
+        (waits.id(), Duration::from_millis(3 * u64::from(super::TICK_MS)), false)
+    );
     assert!(seen[1].site.file().ends_with("mod.rs"));
 }
 

@@ -146,11 +146,12 @@ impl Mischief {
             }
         }
         self.board.track(&chain);
-        if let Some(last) = chain.last_mut() {
-            if files::may_be_short(last) && self.dice.chance(self.odds.short) {
-                last.len = 1 + self.dice.below(last.len - 1);
-                self.counters.short += 1;
-            }
+        if let Some(last) = chain.last_mut()
+            && files::may_be_short(last)
+            && self.dice.chance(self.odds.short)
+        {
+            last.len = 1 + self.dice.below(last.len - 1);
+            self.counters.short += 1;
         }
         let behind = self.entrance.behind(&chain);
         let mut due = behind;
