@@ -49,7 +49,7 @@ async fn file(path: &Path) -> io::Result<()> {
     let ring = AsyncIoUring::current();
     let file = SharedFd::new(ring.openat(CWD, path, libc::O_RDONLY, 0).await?);
     let stat = ring.statx(&file, "", libc::AT_EMPTY_PATH, libc::STATX_BASIC_STATS).await?;
-    if u32::from(stat.mode()) & libc::S_IFMT != libc::S_IFREG || stat.size() == 0 {
+    if stat.mode() & libc::S_IFMT != libc::S_IFREG || stat.size() == 0 {
         return plain(&file).await;
     }
     let mut offset = 0;

@@ -48,12 +48,12 @@ async fn run() -> io::Result<()> {
     let from = ring.openat(CWD, &options.from, libc::O_RDONLY, 0).await;
     let from = SharedFd::new(from.map_err(|error| name(&options.from, error))?);
     let stat = ring.statx(&from, "", libc::AT_EMPTY_PATH, libc::STATX_BASIC_STATS).await?;
-    if u32::from(stat.mode()) & libc::S_IFMT != libc::S_IFREG {
+    if stat.mode() & libc::S_IFMT != libc::S_IFREG {
         return Err(name(&options.from, io::Error::other("not a regular file")));
     }
     let exclusive = if options.force { libc::O_TRUNC } else { libc::O_EXCL };
     let flags = libc::O_WRONLY | libc::O_CREAT | exclusive;
-    let mode = u32::from(stat.mode()) & 0o777;
+    let mode = stat.mode() & 0o777;
     let to = ring.openat(CWD, &options.to, flags, mode).await;
     let to = SharedFd::new(to.map_err(|error| name(&options.to, error))?);
 
