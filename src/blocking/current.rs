@@ -69,7 +69,9 @@ pub(crate) struct EnterGuard {
 impl Pool {
     /// Makes this the pool of this thread until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> EnterGuard {
-        let before = CURRENT.with(|current| current.replace(Some(Arc::clone(self))));
+        // A runtime in a thread-local is dropped when these locals may be gone already.
+        let entered = Some(Arc::clone(self));
+        let before = CURRENT.try_with(|current| current.replace(entered)).ok().flatten();
         EnterGuard { before, _one_thread: PhantomData }
     }
 }

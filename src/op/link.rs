@@ -17,7 +17,7 @@
 use std::fmt;
 use std::future::Future;
 use std::mem::MaybeUninit;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -232,7 +232,15 @@ impl<C: Chain> Future for Link<C> {
 impl<C: Chain> Drop for Link<C> {
     fn drop(&mut self) {
         if let (Some(members), Some(ring)) = (&mut self.members, &self.ring) {
-            members.each(&mut |member| member.abandon(ring));
+            let mut panic = None;
+            members.each(&mut |member| {
+                // A destructor that panics shall not leak the members behind it.
+                let abandoned = catch_unwind(AssertUnwindSafe(|| member.abandon(ring)));
+                panic = panic.take().or(abandoned.err());
+            });
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
         }
     }
 }

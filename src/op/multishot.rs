@@ -43,9 +43,9 @@ pub struct Multishot<T: MultiOp> {
     key: SlotKey,
     stage: Stage,
     window: usize,
-    /// The window was full: the end that follows is ours.
-    paused: bool,
     cancelled: bool,
+    /// The op said that this is the end; what the kernel still says is dropped.
+    over: bool,
     site: &'static Location<'static>,
 }
 
@@ -72,8 +72,8 @@ impl<T: MultiOp> Multishot<T> {
             key: SlotKey { index: 0, sequence: 0 },
             stage: Stage::Idle,
             window: WINDOW_DEFAULT,
-            paused: false,
             cancelled: false,
+            over: false,
             site: Location::caller(),
         }
     }
@@ -115,9 +115,8 @@ impl<T: MultiOp> Multishot<T> {
             return Err(Completion::unsupported(sqe.opcode));
         }
         // SAFETY: O1 is `T`'s promise; O2: `op` stays in `self`, and `drop` hands it to `orphan`.
-        self.key = unsafe { ring.submit_streaming(None, sqe, cx.waker(), self.site) };
+        self.key = unsafe { ring.submit_streaming(sqe, self.window, cx.waker(), self.site) };
         self.stage = Stage::Armed;
-        self.paused = false;
         Ok(())
     }
 
@@ -127,12 +126,13 @@ impl<T: MultiOp> Multishot<T> {
         // SAFETY: O3: the completion is an answer to the entry that this op prepared.
         unsafe { op.item(completion) }
     }
+}
 
-    /// An end that says nothing about the op: room was missing, or we had paused it.
-    fn is_silent_end(&self, completion: &Completion) -> bool {
-        let errno = -completion.raw_result();
-        errno == libc::ENOBUFS || (self.paused && completion.is_interrupted())
-    }
+/// An end that says nothing about the op: room was missing, also in the window (then the ring has
+/// cancelled it, and nobody had asked), or a signal came between.
+fn is_silent_end(completion: &Completion) -> bool {
+    completion.raw_result() == -libc::ENOBUFS
+        || (completion.is_interrupted() && completion.ask == Ask::Nobody)
 }
 
 impl<T: MultiOp> Stream for Multishot<T> {
@@ -166,20 +166,18 @@ impl<T: MultiOp> Stream for Multishot<T> {
             };
             if last {
                 this.stage = Stage::Idle;
-                if this.is_silent_end(&completion) {
+                if is_silent_end(&completion) {
                     continue;
                 }
                 if completion.is_interrupted() && completion.ask != Ask::Nobody {
                     this.stage = Stage::Ended;
                     return Poll::Ready(None);
                 }
-            } else if ring.items_waiting(this.key) >= this.window && !this.paused {
-                this.paused = true;
-                ring.ask(this.key, Ask::Cancel);
             }
             match this.item(completion) {
-                Some(item) => return Poll::Ready(Some(item)),
-                None => {
+                Some(item) if !this.over => return Poll::Ready(Some(item)),
+                _ => {
+                    this.over = true;
                     this.cancel();
                     this.stage = if last { Stage::Ended } else { this.stage };
                 }
@@ -210,17 +208,20 @@ impl<T: MultiOp> Drop for Multishot<T> {
 fn reaper<T: MultiOp>(op: MaybeUninit<T>) -> Reaper {
     let mut remains = Some(op);
     Reaper::Multi(Box::new(move |completion| {
+        if completion.flags() & CQE_F_MORE == 0 {
+            let Some(op) = remains.take() else { return };
+            // SAFETY: the stream moved its op in here, initialised; the kernel is done with it, and
+            // it is taken once. Dropped also if `item` panics.
+            let mut op = unsafe { op.assume_init() };
+            // SAFETY: O3: the completion is the last answer to the entry that this op prepared.
+            drop(unsafe { op.item(completion) });
+            return;
+        }
         let Some(op) = &mut remains else { return };
-        let last = completion.flags() & CQE_F_MORE == 0;
         // SAFETY: the stream moved its op in here, initialised; O7 allows the look.
         let looked_at = unsafe { op.assume_init_mut() };
         // SAFETY: O3: the completion is an answer to the entry that this op prepared.
-        let item = unsafe { looked_at.item(completion) };
-        if last {
-            // SAFETY: as above; the kernel is done with the op, and it is taken once.
-            drop(remains.take().map(|op| unsafe { op.assume_init() }));
-        }
-        drop(item);
+        drop(unsafe { looked_at.item(completion) });
     }))
 }
 

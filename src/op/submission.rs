@@ -170,6 +170,11 @@ impl<T: Op> Submission<T> {
         // SAFETY: O6: the kernel knows nothing of the op yet, or (restart) is done with it.
         let op = unsafe { self.op.assume_init_mut() };
         let sqe = op.prepare();
+        let waiter = Ring::waiter(cx.waker());
+        // Both were user code, and could cancel a reserved op.
+        if let Some(completion) = reserved.and_then(|key| ring.take_if_ended(key)) {
+            return Poll::Ready(completion);
+        }
         if !ring.supports(sqe.opcode) {
             if let Some(key) = reserved {
                 ring.abandon(key);
@@ -177,10 +182,7 @@ impl<T: Op> Submission<T> {
             return Poll::Ready(Completion::unsupported(sqe.opcode));
         }
         // SAFETY: O1 is `T`'s promise; O2: `op` stays in `self`, and `drop` hands it to `orphan`.
-        match unsafe { ring.submit(reserved, sqe, cx.waker(), self.site) } {
-            Ok(key) => self.key = key,
-            Err(ended) => return Poll::Ready(ended),
-        }
+        self.key = unsafe { ring.submit(reserved, sqe, waiter, self.site) };
         self.stage = Stage::Submitted;
         Poll::Pending
     }

@@ -183,8 +183,15 @@ impl Ring {
         self.inner.borrow_mut().slots.reserve()
     }
 
+    /// Keeps `waker` for `submit`. That may be user code, which may cancel a reserved op: ask
+    /// `take_if_ended` after it.
+    #[inline]
+    pub(crate) fn waiter(waker: &Waker) -> LocalWaker {
+        LocalWaker::new(waker)
+    }
+
     /// Submits one op: into the queue if there is room, else into the backlog. The completion
-    /// wakes `waker`.
+    /// wakes `waiter`. If `reserved`, it has not ended.
     ///
     /// # Safety
     ///
@@ -195,42 +202,38 @@ impl Ring {
         &self,
         reserved: Option<SlotKey>,
         mut sqe: Sqe,
-        waker: &Waker,
+        waiter: LocalWaker,
         site: &'static Location<'static>,
-    ) -> Result<SlotKey, Completion> {
-        let waiter = LocalWaker::new(waker);
-        // After the clone, which may be user code: a reserved op can have been cancelled in it.
-        if let Some(ended) = reserved.and_then(|key| self.take_if_ended(key)) {
-            return Err(ended);
-        }
+    ) -> SlotKey {
         let mut inner = self.inner.borrow_mut();
         let key = reserved.unwrap_or_else(|| inner.slots.reserve());
         let meta = self.adopt(&mut sqe, key, site);
         // SAFETY: the caller's promises.
         let queued = unsafe { inner.push_one(sqe) };
         inner.slots.start(key, waiter, meta, queued);
-        Ok(key)
+        key
     }
 
-    /// Submits an op with many answers.
+    /// Submits an op with many answers. When `window` of them wait to be taken it is cancelled,
+    /// with nobody having asked.
     ///
     /// # Safety
     ///
     /// As for `submit`.
     pub(crate) unsafe fn submit_streaming(
         &self,
-        reserved: Option<SlotKey>,
         mut sqe: Sqe,
+        window: usize,
         waker: &Waker,
         site: &'static Location<'static>,
     ) -> SlotKey {
         let waiter = LocalWaker::new(waker);
         let mut inner = self.inner.borrow_mut();
-        let key = reserved.unwrap_or_else(|| inner.slots.reserve());
+        let key = inner.slots.reserve();
         let meta = self.adopt(&mut sqe, key, site);
         // SAFETY: the caller's promises.
         let queued = unsafe { inner.push(&[sqe]) };
-        inner.slots.start_streaming(key, waiter, meta, queued);
+        inner.slots.start_streaming(key, waiter, meta, queued, window);
         key
     }
 
@@ -336,11 +339,6 @@ impl Ring {
         }
     }
 
-    /// How many answers of an op with many wait to be taken.
-    pub(crate) fn items_waiting(&self, key: SlotKey) -> usize {
-        self.inner.borrow().slots.items_waiting(key)
-    }
-
     /// If the reserved op has been cancelled before it was submitted: its outcome.
     pub(crate) fn take_if_ended(&self, key: SlotKey) -> Option<Completion> {
         let ended = self.inner.borrow_mut().slots.take_if_ended(key);
@@ -365,15 +363,22 @@ impl Ring {
                     return true;
                 }
                 Asked::Ended { waiter, follower } => {
-                    // A panic must neither spare the followers nor unwind through a `drop`.
-                    let panicked = waiter.is_some_and(|waiter| quietly(|| waiter.wake()).is_none());
-                    self.inner.borrow_mut().counters.panics += u64::from(panicked);
+                    if let Some(waiter) = waiter {
+                        self.wake(waiter);
+                    }
                     let Some(follower) = follower else { return true };
                     key = follower;
                     asked = self.inner.borrow_mut().slots.fail_follower(follower);
                     first = false;
                 }
             }
+        }
+    }
+
+    /// Wakes where a panic would keep others from being told.
+    fn wake(&self, waiter: LocalWaker) {
+        if quietly(|| waiter.wake()).is_none() {
+            self.inner.borrow_mut().counters.panics += 1;
         }
     }
 

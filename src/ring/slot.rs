@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::task::Waker;
 
-use super::completion::{Answer, Ask, Completion, is_restart};
+use super::completion::{Answer, Ask, Completion, is_interrupted, is_restart};
 use super::kernel::CQE_F_MORE;
 use crate::wake::LocalWaker;
 
@@ -169,6 +169,8 @@ struct Stream {
     ended: bool,
     /// In the backlog, not in the kernel.
     queued: bool,
+    /// At so many items the op is cancelled, with nobody having asked.
+    window: usize,
 }
 
 struct Orphan {
@@ -205,6 +207,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: u32,
+    /// The next one. 0 is nobody's: the key of a future that never took a slot.
     sequence: u64,
     /// Queued, InKernel, AwaitsNotif, Streaming (not ended) with a live future.
     awaited: usize,
@@ -214,7 +217,7 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn new() -> Slots {
-        Slots { slots: Vec::new(), free: NONE, sequence: 0, awaited: 0, orphans: 0 }
+        Slots { slots: Vec::new(), free: NONE, sequence: 1, awaited: 0, orphans: 0 }
     }
 
     /// Ops that a live future may wait for.
@@ -291,6 +294,7 @@ impl Slots {
         waiter: LocalWaker,
         meta: Meta,
         queued: bool,
+        window: usize,
     ) {
         self.awaited += 1;
         let slot = self.slot_mut(key);
@@ -298,7 +302,7 @@ impl Slots {
         slot.waiter = Some(waiter);
         slot.set_meta(meta);
         slot.stage = Stage::Streaming;
-        slot.extra_mut().stream = Some(Stream { queued, ..Stream::default() });
+        slot.extra_mut().stream = Some(Stream { queued, window, ..Stream::default() });
     }
 
     /// Welds `follower` to `key`: it starts when `key` is done, and with `soft` dies with it.
@@ -401,11 +405,6 @@ impl Slots {
         }
     }
 
-    /// How many answers wait to be taken.
-    pub(crate) fn items_waiting(&self, key: SlotKey) -> usize {
-        self.slots[key.index as usize].stream().map_or(0, |stream| stream.items.len())
-    }
-
     /// Files a completion, if that is simple: an op of one answer, in no chain, with its future.
     #[inline]
     pub(crate) fn complete(&mut self, index: u32, sequence_low: u32, answer: Answer) -> Filed {
@@ -456,12 +455,18 @@ impl Slots {
                 slot.waiter.take().map_or(Effect::None, Effect::Wake)
             }
             Stage::Streaming => {
-                if let Some(stream) = slot.stream_mut() {
+                let full = slot.stream_mut().is_some_and(|stream| {
                     stream.items.push_back(answer);
                     stream.ended = !more;
+                    stream.items.len() >= stream.window
+                });
+                let effect = slot.waiter.take().map_or(Effect::None, Effect::Wake);
+                if more && full && slot.cancel == CancelState::Unasked {
+                    slot.cancel = CancelState::Wanted(0);
+                    return (effect, Some(key));
                 }
                 self.awaited -= usize::from(!more);
-                slot.waiter.take().map_or(Effect::None, Effect::Wake)
+                effect
             }
             Stage::Orphaned => self.complete_orphan(key, answer, more),
             Stage::Free | Stage::Reserved | Stage::Queued | Stage::Completed | Stage::Lost => {
@@ -537,8 +542,16 @@ impl Slots {
         let Some(slot) = self.find_key(key) else { return Asked::NotFound };
         let queued = slot.is_queued();
         if !queued && slot.stage.is_in_kernel() {
-            if slot.stream_mut().is_some_and(|stream| stream.ended) {
-                return Asked::NotFound;
+            if let Some(stream) = slot.stream()
+                && stream.ended
+            {
+                let last = stream.items.back().map_or(0, |answer| answer.result);
+                if slot.ask != Ask::Nobody || !is_interrupted(last) {
+                    return Asked::NotFound;
+                }
+                // It ended for want of room: now it will not be armed again.
+                slot.ask = who;
+                return Asked::Already;
             }
             if slot.ask == Ask::Nobody {
                 slot.ask = who;
@@ -548,6 +561,14 @@ impl Slots {
             }
             slot.cancel = CancelState::Wanted(0);
             return Asked::Send;
+        }
+        if slot.stage == Stage::Completed
+            && slot.ask == Ask::Nobody
+            && is_restart(slot.answer.result)
+        {
+            // Interrupted and not yet polled: now it will not go again.
+            slot.ask = who;
+            return Asked::Already;
         }
         if !queued && slot.stage != Stage::Reserved {
             // A signal ended it and nobody has looked yet: it must not go again.
@@ -604,7 +625,8 @@ impl Slots {
     pub(crate) fn cancel_answered(&mut self, index: u32, result: i32) -> Option<SlotKey> {
         let slot = self.slots.get_mut(index as usize)?;
         let CancelState::Sent(attempts) = slot.cancel else { return None };
-        if result != -libc::ENOENT {
+        // A zero-copy send whose memory is still read cannot be cancelled any more.
+        if result != -libc::ENOENT || slot.stage == Stage::AwaitsNotif {
             return None;
         }
         if slot.leader_pending {

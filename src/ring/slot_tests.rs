@@ -97,7 +97,7 @@ impl Walk {
             cancels: VecDeque::new(),
             cancel_answers: VecDeque::new(),
             backlog: VecDeque::new(),
-            next_sequence: 0,
+            next_sequence: 1,
             seed,
         }
     }
@@ -160,7 +160,7 @@ impl Walk {
         let (woken, waker) = self.waker();
         let local = LocalWaker::new(&waker);
         if streaming {
-            self.slots.start_streaming(key, local, meta(), queued);
+            self.slots.start_streaming(key, local, meta(), queued, usize::MAX);
         } else {
             self.slots.start(key, local, meta(), queued);
         }

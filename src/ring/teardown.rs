@@ -23,6 +23,10 @@ pub(crate) struct LostOp {
 /// How long one wait may last before followers that started meanwhile are cancelled too.
 const ROUND: Duration = Duration::from_millis(10);
 
+/// Somebody else may have used the time up; ops that end when they are cancelled (2 us each) are
+/// not lost for that.
+const GRACE: Duration = Duration::from_millis(100);
+
 impl Ring {
     /// Ends all ops and closes the ring. Answers what had to be given up at `deadline`.
     pub(crate) fn shutdown(&self, deadline: Instant) -> Vec<LostOp> {
@@ -30,6 +34,7 @@ impl Ring {
             return Vec::new();
         }
         self.end_queued();
+        let deadline = deadline.max(Kernel::now() + GRACE);
         let fatal = self.drain(deadline).is_err();
         let lost = if fatal || !self.is_drained() { self.lose() } else { Vec::new() };
         self.unregister_all();
@@ -77,7 +82,7 @@ impl Ring {
         let (metas, waiters) = self.inner.borrow_mut().slots.lose();
         // Whoever waits is told: the future panics with a clear text instead of hanging.
         for waiter in waiters {
-            let _ = crate::wake::quietly(|| waiter.wake());
+            self.wake(waiter);
         }
         metas
             .into_iter()

@@ -47,7 +47,7 @@ impl Core {
             }
             return Ok(());
         }
-        if self.park.poll_first(self, wait)? {
+        if self.park.poll_first(self, wait).map_err(|error| self.fail(error))? {
             return Ok(());
         }
         // From here on a wake from another thread writes to the notifier.

@@ -80,6 +80,8 @@ pub(crate) struct Core {
     pid: u32,
 }
 
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 thread_local! {
     /// The loop runs on this thread.
     static RUNNING: Cell<bool> = const { Cell::new(false) };
@@ -249,10 +251,9 @@ impl Core {
     }
 
     fn shutdown(&self) {
-        if self.ring.is_closed() {
-            return;
-        }
-        let deadline = Instant::now() + self.shutdown_timeout;
+        let now = Instant::now();
+        // Without end, as far as an `Instant` goes.
+        let deadline = now.checked_add(self.shutdown_timeout).unwrap_or(now + CENTURY);
         {
             let _entered = self.enter();
             self.tasks.shutdown();

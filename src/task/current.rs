@@ -2,13 +2,14 @@
 //!
 //! # Safety
 //!
-//! C1: the pointer in the thread-local is null or points to a live `Tasks` of this thread: whoever
-//! sets it keeps the `Tasks` until its `Restore` has put back what was there before, and
-//! `Restore`s of one thread end in the reverse order of their making.
+//! C1: the pointer in the thread-local, and the one that each guard keeps to put back, is null or
+//! came from `Rc::into_raw` and owns one reference. So guards may be dropped in any order and
+//! leaked; what the last one leaves behind is leaked too.
 
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use super::inbox::CoreShared;
@@ -30,52 +31,62 @@ super::sync::thread_local! {
 /// Makes a core the current one of the thread until it is dropped.
 #[must_use]
 pub(crate) struct EnterGuard {
-    _restore: Restore,
-    // Dropped after `_restore`.
-    _tasks: Rc<Tasks>,
+    /// As C1.
+    before: *const Tasks,
+    core: Option<(CoreId, &'static OwnWakers)>,
+    _one_thread: PhantomData<*const ()>,
 }
 
 impl Tasks {
-    /// Makes this core the current one of the thread. Guards are dropped in reverse order.
+    /// Makes this core the current one of the thread.
     pub(crate) fn enter(self: &Rc<Tasks>) -> EnterGuard {
-        // SAFETY: C1: the guard keeps the `Rc`, and drops it last.
-        let restore = unsafe { enter(self) };
-        EnterGuard { _restore: restore, _tasks: Rc::clone(self) }
+        // SAFETY: W1: SHARED's data is a header that its waker keeps alive (T3), its core is named
+        // by the pointer at its start, and LOCAL may be used on it by the thread of that core's
+        // `Tasks`, which is this one.
+        let core = unsafe { enter_core(Some((self.core(), &OWN_WAKERS))) };
+        let tasks = Rc::into_raw(Rc::clone(self));
+        let before = CURRENT.with(|current| current.replace(tasks));
+        EnterGuard { before, core, _one_thread: PhantomData }
     }
 }
 
-/// Puts back what was current before.
-pub(super) struct Restore {
-    tasks: *const Tasks,
-    core: Option<(CoreId, &'static OwnWakers)>,
+/// Makes no core the current one of the thread until the guard goes.
+pub(super) fn leave() -> EnterGuard {
+    // SAFETY: W1: no core is named.
+    let core = unsafe { enter_core(None) };
+    let before = CURRENT.with(|current| current.replace(std::ptr::null()));
+    EnterGuard { before, core, _one_thread: PhantomData }
 }
 
-/// Makes `tasks` current.
-///
-/// # Safety
-///
-/// C1: `tasks` outlives the `Restore`.
-pub(super) unsafe fn enter(tasks: &Tasks) -> Restore {
-    // SAFETY: W1: SHARED's data is a header that its waker keeps alive (T3), its core is named by
-    // the pointer at its start, and LOCAL may be used on it by the thread of that core's `Tasks`,
-    // which is this one.
-    let core = unsafe { enter_core(Some((tasks.core(), &OWN_WAKERS))) };
-    Restore { tasks: CURRENT.with(|current| current.replace(tasks)), core }
-}
-
-impl Drop for Restore {
+impl Drop for EnterGuard {
     fn drop(&mut self) {
-        CURRENT.with(|current| current.set(self.tasks));
+        let left = CURRENT.with(|current| current.replace(self.before));
         // SAFETY: W1: this was current before, so it held then and holds now.
         unsafe { enter_core(self.core) };
+        if !left.is_null() {
+            // SAFETY: C1: the pointer owned a reference and is gone from the thread-local.
+            drop(unsafe { Rc::from_raw(left) });
+        }
     }
 }
 
-/// Shows the current tasks, if any.
+/// The current tasks, kept alive: for what runs user code.
+pub(super) fn held() -> Option<Rc<Tasks>> {
+    let tasks = CURRENT.with(Cell::get);
+    if tasks.is_null() {
+        return None;
+    }
+    // SAFETY: C1: the pointer is from `into_raw` and its reference keeps the tasks alive.
+    unsafe { Rc::increment_strong_count(tasks) };
+    // SAFETY: the reference just taken is handed to the new `Rc`.
+    Some(unsafe { Rc::from_raw(tasks) })
+}
+
+/// Shows the current tasks, if any. `look` runs no user code.
 #[inline]
 pub(super) fn with<R>(look: impl FnOnce(Option<&Tasks>) -> R) -> R {
     let tasks = CURRENT.with(Cell::get);
-    // SAFETY: C1: null or alive, and `look` cannot end the guard that keeps it.
+    // SAFETY: C1: null or alive, and `look` runs no user code, so no guard ends meanwhile.
     look(unsafe { tasks.as_ref() })
 }
 

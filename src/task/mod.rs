@@ -252,10 +252,9 @@ fn spawn_at<F: Future + 'static>(
     name: Option<TaskName>,
     site: &'static Location<'static>,
 ) -> JoinHandle<F::Output> {
-    current::with(|tasks| match tasks {
-        Some(tasks) => tasks.spawn(future, name, site),
-        None => no_runtime(),
-    })
+    // Held: a spawn that is refused drops the future, and with it perhaps the last guard.
+    let Some(tasks) = current::held() else { no_runtime() };
+    tasks.spawn(future, name, site)
 }
 
 #[cold]

@@ -219,14 +219,17 @@ impl Tasks {
 
     /// Ends all tasks: from now on spawns are refused; every future is dropped; the inbox closes,
     /// and closures that have not run are dropped. May be called again, which does nothing.
-    pub(crate) fn shutdown(&self) {
+    pub(crate) fn shutdown(self: &Rc<Tasks>) {
+        let _entered = self.enter();
+        self.end_all();
+    }
+
+    fn end_all(&self) {
         if self.refusing.get() {
             return;
         }
         let _busy = Busy::new(&self.busy);
         self.refusing.set(true);
-        // SAFETY: C1: `self` is borrowed until after the end of this function.
-        let _restore = unsafe { current::enter(self) };
         // Refused spawns add none, so one round ends all.
         let tasks: Vec<TaskRef> = self.list.borrow().iter().map(|(_, task)| task.clone()).collect();
         for task in &tasks {
@@ -367,6 +370,9 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.shutdown();
+        // Runtimes shut their tasks down. Whoever did not has no core for the destructors to spawn
+        // on: there is no reference left that could be current.
+        let _left = current::leave();
+        self.end_all();
     }
 }

@@ -25,7 +25,9 @@ pub(crate) struct EnterGuard {
 impl Timers {
     /// Makes these the timers of this thread until the guard is dropped.
     pub(crate) fn enter(self: &Rc<Self>) -> EnterGuard {
-        let before = CURRENT.with(|current| current.replace(Some(Rc::clone(self))));
+        // A runtime in a thread-local is dropped when these locals may be gone already.
+        let entered = Some(Rc::clone(self));
+        let before = CURRENT.try_with(|current| current.replace(entered)).ok().flatten();
         EnterGuard { before, _one_thread: PhantomData }
     }
 }

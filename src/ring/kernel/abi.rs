@@ -9,6 +9,8 @@ pub(crate) const IOSQE_IO_HARDLINK: u8 = 1 << 3;
 pub(crate) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 
 pub(crate) const CQE_F_MORE: u32 = 1 << 1;
+#[cfg(ringspun_model)]
+pub(crate) const CQE_F_NOTIF: u32 = 1 << 3;
 
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
 pub(crate) const ENTER_EXT_ARG: u32 = 1 << 3;
