@@ -1,5 +1,5 @@
-//! The client of the `echo_server` example: sends what you type, prints what comes back. If you type
-//! nothing for ten seconds it ends.
+//! The client of the `echo_server` example: sends what you type, prints what comes back. If you
+//! type nothing for ten seconds it ends.
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! `println!` and its kin, through the ring.
 
-/// As [`std::print!`], but asynchronous: writes to standard output through the ring. A full pipe parks the
-/// task, not the core.
+/// As [`std::print!`], but asynchronous: writes to standard output through the ring. A full pipe
+/// parks the task, not the core.
 ///
 /// The text is formatted at once; the future borrows nothing and gives `io::Result<()>`. Nothing is
 /// written until it is awaited. See [`AsyncWriter::print`](crate::uring::AsyncWriter::print).
@@ -20,8 +20,8 @@ macro_rules! print {
     };
 }
 
-/// As [`std::println!`], but asynchronous: writes to standard output through the ring. A full pipe parks the
-/// task, not the core.
+/// As [`std::println!`], but asynchronous: writes to standard output through the ring. A full pipe
+/// parks the task, not the core.
 ///
 /// The text is formatted at once; the future borrows nothing and gives `io::Result<()>`. Nothing is
 /// written until it is awaited. See [`AsyncWriter::print`](crate::uring::AsyncWriter::print).
@@ -46,8 +46,8 @@ macro_rules! println {
     };
 }
 
-/// As [`std::eprint!`], but asynchronous: writes to standard error through the ring. A full pipe parks the
-/// task, not the core.
+/// As [`std::eprint!`], but asynchronous: writes to standard error through the ring. A full pipe
+/// parks the task, not the core.
 ///
 /// The text is formatted at once; the future borrows nothing and gives `io::Result<()>`. Nothing is
 /// written until it is awaited. See [`AsyncWriter::print`](crate::uring::AsyncWriter::print).
@@ -66,8 +66,8 @@ macro_rules! eprint {
     };
 }
 
-/// As [`std::eprintln!`], but asynchronous: writes to standard error through the ring. A full pipe parks the
-/// task, not the core.
+/// As [`std::eprintln!`], but asynchronous: writes to standard error through the ring. A full pipe
+/// parks the task, not the core.
 ///
 /// The text is formatted at once; the future borrows nothing and gives `io::Result<()>`. Nothing is
 /// written until it is awaited. See [`AsyncWriter::print`](crate::uring::AsyncWriter::print).

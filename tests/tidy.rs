@@ -52,7 +52,8 @@ const LIBC_CALLS: [(&str, &str, &str); 4] = [
 ];
 
 /// Files of `op/` that are no ops: no row in the opcode table, no test of their own name.
-const OP_HELPERS: [&str; 10] = [
+const OP_HELPERS: [&str; 11] = [
+    "path",
     "mod",
     "table",
     "id",
@@ -317,7 +318,14 @@ fn too_large(source: &Source) -> Vec<String> {
     }
     for (index, line) in source.text.lines().enumerate() {
         let columns = line.chars().count();
-        if columns > COLUMNS_MAX {
+        // A row of a table in a comment cannot be broken.
+        let is_table = line
+            .trim_start()
+            .trim_start_matches('/')
+            .trim_start_matches('!')
+            .trim_start()
+            .starts_with('|');
+        if columns > COLUMNS_MAX && !is_table {
             let what = format!("{columns} columns, at most {COLUMNS_MAX}");
             findings.push(format!("src/{}:{}: {what}", source.path, index + 1));
         }

@@ -21,8 +21,8 @@ thread_local! {
 ///
 /// # Errors
 ///
-/// The handle answers [`BlockingError`](super::BlockingError) if `f` panicked, was aborted before it started, was still
-/// queued when the runtime ended, or if no thread could be started.
+/// The handle answers [`BlockingError`](super::BlockingError) if `f` panicked, was aborted before
+/// it started, was still queued when the runtime ended, or if no thread could be started.
 ///
 /// # Cancellation
 ///

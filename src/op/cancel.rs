@@ -23,8 +23,8 @@ use super::{Completion, Op, OpId, Submission};
 use crate::ring::kernel::{OP_ASYNC_CANCEL, Sqe};
 use crate::ring::{CancelBegun, Ring, user_data_of};
 
-/// Asks for the end of an op by its name ([`Submission::id`]); the outcome comes with the op itself,
-/// which is still to be awaited (or was dropped).
+/// Asks for the end of an op by its name ([`Submission::id`]); the outcome comes with the op
+/// itself, which is still to be awaited (or was dropped).
 ///
 /// `Ok`: it ends, or has been asked to and will be asked again when its turn in a chain comes. What
 /// it had done before still wins: its own outcome says so.

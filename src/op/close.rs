@@ -3,8 +3,8 @@
 //! # Safety
 //!
 //! Linux gives the number back before it does what may fail. So the op parts from its descriptor
-//! exactly when the kernel has looked at the entry, whatever the answer is; only an answer that says
-//! that the entry was never carried out leaves the descriptor to be closed by its owner.
+//! exactly when the kernel has looked at the entry, whatever the answer is; only an answer that
+//! says that the entry was never carried out leaves the descriptor to be closed by its owner.
 
 #![allow(unsafe_code)]
 
@@ -27,15 +27,16 @@ use crate::ring::kernel::Sqe;
 /// # Errors
 ///
 /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if the descriptor has other owners (ops in flight
-/// among them) when the op is submitted: nothing is closed then, and the last owner closes it. After
-/// any other error (`EIO`, `ENOSPC`, `EINTR`) the descriptor is closed all the same, as `close(2)`
-/// has it. `EBADF` is also the answer to the descriptor of an io_uring, which is left open: drop
-/// such a thing instead. For a registered file: `ENXIO`, `EINVAL`, `EBADF` if there is none.
+/// among them) when the op is submitted: nothing is closed then, and the last owner closes it.
+/// After any other error (`EIO`, `ENOSPC`, `EINTR`) the descriptor is closed all the same, as
+/// `close(2)` has it. `EBADF` is also the answer to the descriptor of an io_uring, which is left
+/// open: drop such a thing instead. For a registered file: `ENXIO`, `EINVAL`, `EBADF` if there is
+/// none.
 ///
 /// # Cancellation
 ///
-/// If it is cancelled in time the outcome is `ECANCELED` and the descriptor is closed by an ordinary
-/// drop. It is closed in every case, once.
+/// If it is cancelled in time the outcome is `ECANCELED` and the descriptor is closed by an
+/// ordinary drop. It is closed in every case, once.
 #[derive(Debug)]
 pub struct Close {
     target: Target,

@@ -13,7 +13,8 @@ use crate::ring::kernel::Sqe;
 /// Connects a socket to an address. See `connect(2)`. Linux 5.5.
 ///
 /// `address` is anything that makes a [`SockAddr`], such as [`std::net::SocketAddr`]. Whether the
-/// socket is blocking makes no difference: the op ends when the connection stands, or cannot be made.
+/// socket is blocking makes no difference: the op ends when the connection stands, or cannot be
+/// made.
 ///
 /// # Cancellation
 ///
@@ -32,8 +33,8 @@ impl Connect {
     }
 }
 
-// SAFETY: O1: the entry points to `address` only, in its box, and the kernel only reads it; O4: `fd`
-// is owned.
+// SAFETY: O1: the entry points to `address` only, in its box, and the kernel only reads it; O4:
+// `fd` is owned.
 unsafe impl Op for Connect {
     type Output = io::Result<()>;
 

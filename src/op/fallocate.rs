@@ -34,7 +34,8 @@ impl Fallocate {
         Fallocate { fd: fd.into_op_fd(), mode, offset, len, tries: 0 }
     }
 
-    /// A signal came between, and a range that is collapsed or inserted twice shifts the file twice.
+    /// A signal came between, and a range that is collapsed or inserted twice shifts the file
+    /// twice.
     fn must_not_repeat(&self) -> bool {
         let shifts = libc::FALLOC_FL_COLLAPSE_RANGE | libc::FALLOC_FL_INSERT_RANGE;
         self.tries > 1 && self.mode & shifts != 0

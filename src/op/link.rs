@@ -64,6 +64,7 @@ pub fn link<C: Chain>(ops: C) -> Link<C> {
         ring: None,
         kind: LinkKind::Soft,
         stage: Stage::New,
+        asked: None,
         site: Location::caller(),
     }
 }
@@ -75,6 +76,8 @@ pub struct Link<C: Chain> {
     ring: Option<Rc<Ring>>,
     kind: LinkKind,
     stage: Stage,
+    /// Its end was asked for before its first poll.
+    asked: Option<Ask>,
     site: &'static Location<'static>,
 }
 
@@ -155,6 +158,10 @@ impl<C: Chain> Link<C> {
     }
 
     fn interrupt(&mut self, who: Ask) {
+        if self.stage == Stage::New {
+            self.asked.get_or_insert(who);
+            return;
+        }
         let (Some(members), Some(ring), Stage::Submitted) =
             (&mut self.members, &self.ring, self.stage)
         else {
@@ -175,6 +182,15 @@ impl<C: Chain> Link<C> {
             return Err((sqes.len(), entries));
         }
         self.stage = Stage::Submitted;
+        if sqes.is_empty() {
+            return Ok(());
+        }
+        if let Some(who) = self.asked {
+            members.each(&mut |member| {
+                member.finish(Completion::new(ring::Answer::synthetic(libc::ECANCELED), who));
+            });
+            return Ok(());
+        }
         if let Some(missing) = sqes.iter().find(|sqe| !ring.supports(sqe.opcode)) {
             // The kernel would cancel the whole chain for it.
             let opcode = missing.opcode;

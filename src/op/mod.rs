@@ -13,9 +13,9 @@
 //! # Promises
 //!
 //! - **O1** Whatever the kernel does because of the entry, until its last completion, touches only
-//!   memory that the op owns behind a pointer that stays when the op moves, or `'static` memory, and
-//!   only descriptors that the op keeps open; it posts completions to this ring only as the answer
-//!   to itself.
+//!   memory that the op owns behind a pointer that stays when the op moves, or `'static` memory,
+//!   and only descriptors that the op keeps open; it posts completions to this ring only as the
+//!   answer to itself.
 //! - **O2** The op lives in its future until that is dropped, then in the ring.
 //! - **O3** `complete` runs at most once; exactly once if the op was submitted and its ring was
 //!   drained.
@@ -24,8 +24,8 @@
 //!   clears what `prepare` set.
 //! - **O6** From `prepare` to the last completion the op is kept as `MaybeUninit` and is not
 //!   touched: a moved `Box` or `&mut` would end the kernel's pointer.
-//! - **O7** The entry of a `MultiOp` points to no memory that `item` or a move of the op could claim
-//!   for itself: none, or memory behind a raw pointer or a shared owner.
+//! - **O7** The entry of a `MultiOp` points to no memory that `item` or a move of the op could
+//!   claim for itself: none, or memory behind a raw pointer or a shared owner.
 //!
 //! # Safety
 //!
@@ -129,10 +129,10 @@ pub use crate::ring::{Completion, OpId};
 ///
 /// The implementer promises O1 of the [module](self) for what `prepare` returns: until the last
 /// completion the kernel touches, because of this entry, only memory that `self` owns behind a
-/// pointer that stays when `self` moves (or `'static` memory) and only descriptors that `self` keeps
-/// open, and it posts completions to this ring only as the answer to this entry. Entries that can do
-/// harm without a pointer (closing a foreign descriptor, `MSG_RING`, `MADVISE`, buffer selection from
-/// a group) count.
+/// pointer that stays when `self` moves (or `'static` memory) and only descriptors that `self`
+/// keeps open, and it posts completions to this ring only as the answer to this entry. Entries that
+/// can do harm without a pointer (closing a foreign descriptor, `MSG_RING`, `MADVISE`, buffer
+/// selection from a group) count.
 ///
 /// # Examples
 ///

@@ -24,8 +24,8 @@ use crate::ring::{Ask, Completion, Dropped, Reaper, Ring, SlotKey};
 ///
 /// Between polls at most about a `window` of answers is kept: at that many the op is cancelled in
 /// the kernel, what still comes is kept, and the next poll that finds nothing arms it again. An end
-/// for want of room (completion queue overflow, `ENOBUFS`) is repaired silently. Any other end is an
-/// item, and the poll after it arms the op again; the stream ends only when it was cancelled, or
+/// for want of room (completion queue overflow, `ENOBUFS`) is repaired silently. Any other end is
+/// an item, and the poll after it arms the op again; the stream ends only when it was cancelled, or
 /// when the op says so.
 ///
 /// # Cancellation
@@ -132,7 +132,7 @@ impl<T: MultiOp> Multishot<T> {
 /// cancelled it, and nobody had asked), or a signal came between.
 fn is_silent_end(completion: &Completion) -> bool {
     completion.raw_result() == -libc::ENOBUFS
-        || (completion.is_interrupted() && completion.ask == Ask::Nobody)
+        || (completion.is_interrupted() && completion.ask == Ask::Window)
 }
 
 impl<T: MultiOp> Stream for Multishot<T> {
@@ -169,7 +169,7 @@ impl<T: MultiOp> Stream for Multishot<T> {
                 if is_silent_end(&completion) {
                     continue;
                 }
-                if completion.is_interrupted() && completion.ask != Ask::Nobody {
+                if completion.is_interrupted() && !completion.ask.is_by_nobody() {
                     this.stage = Stage::Ended;
                     return Poll::Ready(None);
                 }

@@ -9,8 +9,8 @@ use io_uring::opcode;
 use super::{Completion, IntoOpFd, MultiOp, OpFd};
 use crate::ring::kernel::{POLL_ADD_MULTI, Sqe, poll_mask};
 
-/// Tells each time a descriptor becomes ready for one of `mask`, as [`PollAdd`](super::PollAdd) does
-/// once. Edges are told: who does not take all that is there hears nothing until more comes.
+/// Tells each time a descriptor becomes ready for one of `mask`, as [`PollAdd`](super::PollAdd)
+/// does once. Edges are told: who does not take all that is there hears nothing until more comes.
 /// Linux 5.13.
 ///
 /// The stream ends when it is cancelled or [`PollRemove`](super::PollRemove) takes the poll away.

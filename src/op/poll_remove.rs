@@ -10,13 +10,13 @@ use super::{Completion, Op, OpId};
 use crate::ring::kernel::Sqe;
 use crate::ring::{self, user_data_of};
 
-/// Takes a [`PollAdd`](super::PollAdd) or [`PollAddMulti`](super::PollAddMulti) away, which then ends
-/// with `ECANCELED`. Linux 5.1.
+/// Takes a [`PollAdd`](super::PollAdd) or [`PollAddMulti`](super::PollAddMulti) away, which then
+/// ends with `ECANCELED`. Linux 5.1.
 ///
 /// # Errors
 ///
-/// `ENOENT` ([`NotFound`](io::ErrorKind::NotFound)) if there is no such poll: it has ended, or is of
-/// another runtime, or is something else. `EALREADY` if it is ending just now.
+/// `ENOENT` ([`NotFound`](io::ErrorKind::NotFound)) if there is no such poll: it has ended, or is
+/// of another runtime, or is something else. `EALREADY` if it is ending just now.
 ///
 /// # Cancellation
 ///
@@ -34,7 +34,8 @@ impl PollRemove {
     }
 }
 
-// SAFETY: O1: the entry has no pointer and no descriptor; it ends an op of this ring, which then answers.
+// SAFETY: O1: the entry has no pointer and no descriptor; it ends an op of this ring, which then
+// answers.
 unsafe impl Op for PollRemove {
     type Output = io::Result<()>;
 

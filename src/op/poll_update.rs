@@ -13,13 +13,13 @@ use crate::ring::{self, user_data_of};
 /// `IORING_POLL_UPDATE_EVENTS`.
 const UPDATE_EVENTS: u32 = 1 << 1;
 
-/// Changes what a [`PollAdd`](super::PollAdd) or [`PollAddMulti`](super::PollAddMulti) waits for, in
-/// place: it goes on under its name. Linux 5.13.
+/// Changes what a [`PollAdd`](super::PollAdd) or [`PollAddMulti`](super::PollAddMulti) waits for,
+/// in place: it goes on under its name. Linux 5.13.
 ///
 /// # Errors
 ///
-/// `ENOENT` ([`NotFound`](io::ErrorKind::NotFound)) if there is no such poll: it has ended, or is of
-/// another runtime, or is something else. `EALREADY` if it is ending just now.
+/// `ENOENT` ([`NotFound`](io::ErrorKind::NotFound)) if there is no such poll: it has ended, or is
+/// of another runtime, or is something else. `EALREADY` if it is ending just now.
 ///
 /// # Cancellation
 ///
@@ -49,7 +49,6 @@ unsafe impl Op for PollUpdate {
         }
         let mut sqe = Sqe::new(opcode::PollRemove::CODE);
         sqe.addr = user_data_of(self.id.key);
-        sqe.off = sqe.addr;
         sqe.len = UPDATE_EVENTS;
         sqe.op_flags = poll_mask(self.mask);
         sqe

@@ -11,8 +11,8 @@ use crate::ring::kernel::Sqe;
 /// Reads into `buf` from its first byte, up to its capacity. See `read(2)`, `pread(2)`. Linux 5.6.
 ///
 /// `offset` is the place in the file; [`Read::CURSOR`] means the file's own cursor, and is the only
-/// sensible one for pipes and terminals, which ignore the offset. Gives the number of bytes, 0 at the
-/// end of the file, and the buffer, also on error.
+/// sensible one for pipes and terminals, which ignore the offset. Gives the number of bytes, 0 at
+/// the end of the file, and the buffer, also on error.
 #[derive(Debug)]
 pub struct Read<B> {
     fd: OpFd,

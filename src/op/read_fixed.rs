@@ -18,8 +18,8 @@ use crate::ring::{self, FixedBuf};
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) for the buffer of another runtime, `EFAULT` for one
-/// that was unregistered meanwhile. The buffer comes back with each.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) for the buffer of another runtime, `EFAULT` for
+/// one that was unregistered meanwhile. The buffer comes back with each.
 ///
 /// # Cancellation
 ///

@@ -10,9 +10,9 @@ use crate::ring::kernel::Sqe;
 
 /// Receives into `buf` from its first byte, up to its capacity. See `recv(2)`. Linux 5.6.
 ///
-/// `flags` are `MSG_*` of libc, 0 for none. Gives the number of bytes and the buffer, also on error.
-/// For a stream 0 bytes are its end; for datagrams they are an empty one. With `MSG_TRUNC` the count
-/// is the length of the datagram, which may be more than the buffer holds.
+/// `flags` are `MSG_*` of libc, 0 for none. Gives the number of bytes and the buffer, also on
+/// error. For a stream 0 bytes are its end; for datagrams they are an empty one. With `MSG_TRUNC`
+/// the count is the length of the datagram, which may be more than the buffer holds.
 ///
 /// # Cancellation
 ///

@@ -33,7 +33,9 @@ impl Completion {
         }
         match self.ask {
             Ask::Deadline => io::ErrorKind::TimedOut.into(),
-            Ask::Nobody | Ask::Cancel | Ask::Drop => io::Error::from_raw_os_error(libc::ECANCELED),
+            Ask::Nobody | Ask::Window | Ask::Cancel | Ask::Drop => {
+                io::Error::from_raw_os_error(libc::ECANCELED)
+            }
         }
     }
 }

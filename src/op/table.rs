@@ -48,20 +48,40 @@ const WAITS: &[Fault] = &[Fault::Interrupted, Fault::NoMemory, Fault::Late];
 const MULTI: &[Fault] = &[Fault::EndsEarly, Fault::Late];
 
 /// Every opcode that this crate submits.
-#[rustfmt::skip]
 pub const OPCODES: &[OpcodeRow] = &[
     row(opcode::Nop::CODE, "NOP", "nop", (5, 1), Class::Inline, LATE),
     row(opcode::Readv::CODE, "READV", "readv", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
     row(opcode::Writev::CODE, "WRITEV", "writev", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
     row(opcode::Fsync::CODE, "FSYNC", "fsync", (5, 1), Class::AlwaysWorker, FILE_CALL),
-    row(opcode::ReadFixed::CODE, "READ_FIXED", "read_fixed", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
-    row(opcode::WriteFixed::CODE, "WRITE_FIXED", "write_fixed", (5, 1), Class::MayUseWorker, FILE_TRANSFER),
+    row(
+        opcode::ReadFixed::CODE,
+        "READ_FIXED",
+        "read_fixed",
+        (5, 1),
+        Class::MayUseWorker,
+        FILE_TRANSFER,
+    ),
+    row(
+        opcode::WriteFixed::CODE,
+        "WRITE_FIXED",
+        "write_fixed",
+        (5, 1),
+        Class::MayUseWorker,
+        FILE_TRANSFER,
+    ),
     row(opcode::PollAdd::CODE, "POLL_ADD", "poll_add", (5, 1), Class::PollDriven, LATE),
     row(opcode::PollAdd::CODE, "POLL_ADD", "poll_add_multi", (5, 13), Class::PollDriven, MULTI),
     row(opcode::PollRemove::CODE, "POLL_REMOVE", "poll_remove", (5, 1), Class::Inline, LATE),
     row(opcode::PollRemove::CODE, "POLL_REMOVE", "poll_update", (5, 13), Class::Inline, LATE),
     row(opcode::Timeout::CODE, "TIMEOUT", "timeout", (5, 4), Class::PollDriven, LATE),
-    row(opcode::TimeoutRemove::CODE, "TIMEOUT_REMOVE", "timeout_remove", (5, 5), Class::Inline, LATE),
+    row(
+        opcode::TimeoutRemove::CODE,
+        "TIMEOUT_REMOVE",
+        "timeout_remove",
+        (5, 5),
+        Class::Inline,
+        LATE,
+    ),
     row(opcode::Accept::CODE, "ACCEPT", "accept", (5, 5), Class::PollDriven, WAITS),
     row(opcode::AsyncCancel::CODE, "ASYNC_CANCEL", "cancel", (5, 5), Class::Inline, LATE),
     row(opcode::LinkTimeout::CODE, "LINK_TIMEOUT", "link_timeout", (5, 5), Class::PollDriven, LATE),

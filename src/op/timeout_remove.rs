@@ -19,8 +19,8 @@ const UPDATE: u32 = 1 << 1;
 ///
 /// # Errors
 ///
-/// `ENOENT` ([`NotFound`](io::ErrorKind::NotFound)) if there is no such timeout: it has ended, or is of
-/// another runtime, or is something else. `EALREADY` or `EBUSY` if it is ending just now.
+/// `ENOENT` ([`NotFound`](io::ErrorKind::NotFound)) if there is no such timeout: it has ended, or
+/// is of another runtime, or is something else. `EALREADY` or `EBUSY` if it is ending just now.
 ///
 /// # Cancellation
 ///
@@ -46,8 +46,8 @@ impl TimeoutRemove {
     }
 }
 
-// SAFETY: O1: the entry points to `update`'s time only, in its box, and the kernel only reads it; it
-// ends or changes an op of this ring.
+// SAFETY: O1: the entry points to `update`'s time only, in its box, and the kernel only reads it;
+// it ends or changes an op of this ring.
 unsafe impl Op for TimeoutRemove {
     type Output = io::Result<()>;
 

@@ -10,9 +10,9 @@ use crate::ring::kernel::Sqe;
 
 /// Writes the initialised bytes of `buf`. See `write(2)`, `pwrite(2)`. Linux 5.6.
 ///
-/// `offset` is the place in the file; [`Write::CURSOR`] means the file's own cursor, and is the only
-/// sensible one for pipes and terminals. Gives the number of bytes written, which may be less than
-/// there were, and the buffer, also on error.
+/// `offset` is the place in the file; [`Write::CURSOR`] means the file's own cursor, and is the
+/// only sensible one for pipes and terminals. Gives the number of bytes written, which may be less
+/// than there were, and the buffer, also on error.
 ///
 /// # Cancellation
 ///

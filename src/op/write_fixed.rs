@@ -13,13 +13,13 @@ use crate::ring::{self, FixedBuf};
 
 /// Writes the initialised bytes of a registered buffer. Linux 5.1.
 ///
-/// As [`Write`](super::Write), without the work of pinning and mapping the buffer's pages each time:
-/// worth it for direct I/O and large buffers. See `io_uring_register(2)`.
+/// As [`Write`](super::Write), without the work of pinning and mapping the buffer's pages each
+/// time: worth it for direct I/O and large buffers. See `io_uring_register(2)`.
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) for the buffer of another runtime, `EFAULT` for one
-/// that was unregistered meanwhile. The buffer comes back with each.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) for the buffer of another runtime, `EFAULT` for
+/// one that was unregistered meanwhile. The buffer comes back with each.
 ///
 /// # Cancellation
 ///

@@ -19,12 +19,21 @@ impl Answer {
 pub(crate) enum Ask {
     /// Nobody: if it is interrupted, that was not meant.
     Nobody,
+    /// The ring: so many answers wait to be taken that the kernel shall pause.
+    Window,
     /// A cancel.
     Cancel,
     /// Its deadline.
     Deadline,
     /// The drop of its future.
     Drop,
+}
+
+impl Ask {
+    /// True if no user wants the end.
+    pub(crate) fn is_by_nobody(self) -> bool {
+        matches!(self, Ask::Nobody | Ask::Window)
+    }
 }
 
 /// Where an answer comes from.

@@ -33,6 +33,7 @@ pub(crate) struct Config {
 /// completions; a fuller queue only delays, for the backlog takes what does not fit.
 pub(crate) const SQ_ENTRIES_DEFAULT: u32 = 256;
 const SQ_ENTRIES_MAX: u32 = 32_768;
+const CQ_ENTRIES_MAX: u32 = 2 * SQ_ENTRIES_MAX;
 /// Completions per submission: multishots answer often.
 const CQ_FACTOR: u32 = 4;
 
@@ -83,7 +84,7 @@ pub(crate) fn open(config: &Config) -> io::Result<(Kernel, Capabilities)> {
     let mut request = Request {
         setup: LADDER[0],
         sq_entries,
-        cq_entries: cq_entries.max(sq_entries).next_power_of_two(),
+        cq_entries: cq_entries.clamp(sq_entries, CQ_ENTRIES_MAX).next_power_of_two(),
         pretend: config.pretend.clone(),
         chaos: config.chaos,
     };

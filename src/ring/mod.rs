@@ -32,10 +32,13 @@
 #![allow(unsafe_code)]
 
 mod backlog;
+mod cancel;
 mod completion;
 mod config;
 mod current;
+mod dispatch;
 mod id;
+#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model answers for some"))]
 pub(crate) mod kernel;
 mod notifier;
 mod registered;
@@ -54,6 +57,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Waker};
 
 use self::backlog::Backlog;
+pub(crate) use self::cancel::{CancelBegun, Dropped};
 pub use self::completion::Completion;
 pub(crate) use self::completion::{Answer, Ask, Origin, is_interrupted};
 pub(crate) use self::config::{Config, SQ_ENTRIES_DEFAULT};
@@ -62,14 +66,14 @@ pub use self::id::OpId;
 pub use self::kernel::Pretend;
 pub(crate) use self::kernel::{Capabilities, Wait};
 use self::kernel::{
-    Cqe, EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Kernel,
+    EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Kernel,
     OP_ASYNC_CANCEL, Sqe,
 };
 pub use self::registered::FixedBuf;
-use self::slot::{Abandoned, Asked, Effect, Filed, Item, Meta, Polled, Slots};
+use self::slot::{Item, Meta, Polled, Slots};
 pub(crate) use self::slot::{Reaper, SlotKey};
 use self::user_data::UserData;
-use crate::wake::{LocalWaker, quietly};
+use crate::wake::LocalWaker;
 
 /// Whether members of a chain die with the one before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -345,81 +349,6 @@ impl Ring {
         ended.map(|(answer, ask)| Completion::new(answer, ask))
     }
 
-    /// Asks for the end of an op. True if it is (or was already) asked for; false if there is no
-    /// such op any more.
-    pub(crate) fn ask(&self, key: SlotKey, who: Ask) -> bool {
-        let asked = self.inner.borrow_mut().slots.ask(key, who);
-        self.settle(key, asked)
-    }
-
-    fn settle(&self, mut key: SlotKey, mut asked: Asked) -> bool {
-        let mut first = true;
-        loop {
-            match asked {
-                Asked::NotFound => return !first,
-                Asked::Already => return true,
-                Asked::Send => {
-                    self.inner.borrow_mut().cancels.push_back(key);
-                    return true;
-                }
-                Asked::Ended { waiter, follower } => {
-                    if let Some(waiter) = waiter {
-                        self.wake(waiter);
-                    }
-                    let Some(follower) = follower else { return true };
-                    key = follower;
-                    asked = self.inner.borrow_mut().slots.fail_follower(follower);
-                    first = false;
-                }
-            }
-        }
-    }
-
-    /// Wakes where a panic would keep others from being told.
-    fn wake(&self, waiter: LocalWaker) {
-        if quietly(|| waiter.wake()).is_none() {
-            self.inner.borrow_mut().counters.panics += 1;
-        }
-    }
-
-    /// Like `ask`, by name: an op of another ring is not found.
-    pub(crate) fn cancel_by_id(&self, id: OpId) -> bool {
-        id.ring == self.id && self.ask(id.key, Ask::Cancel)
-    }
-
-    /// Like `ask`, for a caller that submits the cancel itself, to see its answer. After `Send` the
-    /// ring counts on it: what becomes of it has to be told by `cancel_missed`, unless it is found.
-    pub(crate) fn begin_cancel(&self, id: OpId) -> CancelBegun {
-        if id.ring != self.id {
-            return CancelBegun::NotFound;
-        }
-        let asked = self.inner.borrow_mut().slots.ask(id.key, Ask::Cancel);
-        match asked {
-            Asked::Send => {
-                self.inner.borrow_mut().slots.cancel_sent(id.key);
-                CancelBegun::Send
-            }
-            Asked::Already => CancelBegun::Already,
-            Asked::NotFound => CancelBegun::NotFound,
-            ended @ Asked::Ended { .. } => {
-                self.settle(id.key, ended);
-                CancelBegun::Ended
-            }
-        }
-    }
-
-    /// The cancel that `begin_cancel` left to its caller found nothing, or was never sent: from now
-    /// on it is the ring's own affair, as any other cancel.
-    pub(crate) fn cancel_missed(&self, key: SlotKey) {
-        let mut inner = self.inner.borrow_mut();
-        if !inner.slots.is_in_flight(key) {
-            return;
-        }
-        if let Some(key) = inner.slots.cancel_answered(key.index, -libc::ENOENT) {
-            inner.cancels.push_back(key);
-        }
-    }
-
     /// True if an op of this name is in the backlog or in the kernel: an entry that is pushed now
     /// comes behind it.
     pub(crate) fn is_submitted(&self, id: OpId) -> bool {
@@ -429,34 +358,6 @@ impl Ring {
     /// True if the kernel has this op.
     pub(crate) fn is_in_flight(&self, key: SlotKey) -> bool {
         self.inner.borrow().slots.is_in_flight(key)
-    }
-
-    /// The future of an op is being dropped. Unless it is `InKernel` the slot is free afterwards;
-    /// then `orphan` has to follow.
-    pub(crate) fn abandon(&self, key: SlotKey) -> Dropped {
-        let abandoned = self.inner.borrow_mut().slots.abandon(key);
-        match abandoned {
-            Abandoned::Finished(answer, ask) => Dropped::Finished(Completion::new(answer, ask)),
-            Abandoned::NeverSubmitted(_waiter) => Dropped::NeverSubmitted,
-            Abandoned::InKernel => Dropped::InKernel,
-            Abandoned::Lost => Dropped::Lost,
-        }
-    }
-
-    /// Leaves an op that the kernel has to `reaper`, and asks for its cancel.
-    pub(crate) fn orphan(&self, key: SlotKey, reaper: Reaper) {
-        let (effect, waiter) = {
-            let mut inner = self.inner.borrow_mut();
-            let (effect, asked, waiter) = inner.slots.orphan(key, reaper);
-            inner.counters.orphaned += 1;
-            if matches!(asked, Asked::Send) {
-                inner.cancels.push_back(key);
-            }
-            (effect, waiter)
-        };
-        // A foreign waker's destructor is user code, and this is called in a `drop`.
-        let _ = quietly(|| drop(waiter));
-        self.act(effect);
     }
 
     /// Hands everything over to the kernel and takes completions: one system call. An error is
@@ -503,81 +404,6 @@ impl Ring {
         flags.cq_ready || flags.taskrun || flags.overflow
     }
 
-    /// Takes the completions that are there, one by one: publishes the head, lets go, then acts.
-    /// Answers how many.
-    pub(crate) fn dispatch(&self) -> usize {
-        let count = Cell::new(0);
-        // A panic in a waker or reaper loses nothing: its completion was taken, the next waits.
-        while quietly(|| self.dispatch_ready(&count)).is_none() {
-            self.inner.borrow_mut().counters.panics += 1;
-        }
-        count.get()
-    }
-
-    fn dispatch_ready(&self, count: &Cell<usize>) {
-        // One queue full at a time: user code gets its turn.
-        let limit = self.capabilities.cq_entries as usize;
-        while count.get() < limit {
-            let mut inner = self.inner.borrow_mut();
-            let Some(cqe) = inner.kernel.as_mut().and_then(Kernel::pop) else { return };
-            inner.counters.completed += 1;
-            count.set(count.get() + 1);
-            if let UserData::Op { index, sequence_low } = UserData::decode(cqe.user_data) {
-                let answer = Answer { result: cqe.result, flags: cqe.flags };
-                if let Filed::Done(waiter) = inner.slots.complete(index, sequence_low, answer) {
-                    drop(inner);
-                    if let Some(waiter) = waiter {
-                        waiter.wake();
-                    }
-                    continue;
-                }
-            }
-            drop(inner);
-            self.dispatch_rare(cqe);
-        }
-    }
-
-    #[cold]
-    fn dispatch_rare(&self, cqe: Cqe) {
-        let (effect, resend) = self.inner.borrow_mut().file(cqe);
-        if let Some(key) = resend {
-            self.inner.borrow_mut().cancels.push_back(key);
-        }
-        self.act(effect);
-    }
-
-    fn act(&self, mut effect: Effect) {
-        loop {
-            match effect {
-                Effect::None => return,
-                Effect::Stale => {
-                    self.inner.borrow_mut().counters.stale += 1;
-                    return;
-                }
-                Effect::Wake(waiter) => {
-                    waiter.wake();
-                    return;
-                }
-                Effect::Reap { mut reaper, completion, key, last } => {
-                    let call = match &mut reaper {
-                        Reaper::Single(call) | Reaper::Multi(call) => call,
-                    };
-                    let panicked = quietly(|| call(completion)).is_none();
-                    let mut inner = self.inner.borrow_mut();
-                    inner.counters.panics += u64::from(panicked);
-                    effect = match inner.slots.reaped(key, reaper, last) {
-                        Ok(effect) => effect,
-                        Err(done) => {
-                            drop(inner);
-                            drop(done);
-                            return;
-                        }
-                    };
-                }
-            }
-        }
-    }
-
     /// The coarse clock by which ops are dated, in milliseconds; wraps after 49 days.
     #[inline]
     pub(crate) fn set_clock(&self, now_ms: u32) {
@@ -598,35 +424,9 @@ pub(crate) enum Outcome {
     Restart,
 }
 
-/// What `Ring::begin_cancel` found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CancelBegun {
-    /// The kernel has it: the caller is to submit the cancel.
-    Send,
-    /// The kernel has it, and the ring sees to its cancel already.
-    Already,
-    /// It had not reached the kernel and has ended now.
-    Ended,
-    /// There is no such op any more.
-    NotFound,
-}
-
 /// The ring of this op is gone and its answer will not come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lost;
-
-/// The answer to `Ring::abandon`.
-#[derive(Debug)]
-pub(crate) enum Dropped {
-    /// The op had ended like this.
-    Finished(Completion),
-    /// The kernel never saw it.
-    NeverSubmitted,
-    /// The kernel has it.
-    InKernel,
-    /// The kernel may have it for ever: forget the op.
-    Lost,
-}
 
 impl Inner {
     /// True: it went to the backlog. Inlined, and the entry's address never taken: see
@@ -717,26 +517,6 @@ impl Inner {
             self.backlog.advance();
         }
         true
-    }
-
-    fn file(&mut self, cqe: Cqe) -> (Effect, Option<SlotKey>) {
-        match UserData::decode(cqe.user_data) {
-            UserData::Op { index, sequence_low } => {
-                let answer = Answer { result: cqe.result, flags: cqe.flags };
-                self.slots.complete_any(index, sequence_low, answer)
-            }
-            UserData::Notifier => {
-                self.notifier_armed = cqe.flags & kernel::CQE_F_MORE != 0;
-                (Effect::None, None)
-            }
-            UserData::Cancel { index } => {
-                if cqe.result < 0 {
-                    self.counters.cancels_failed += 1;
-                }
-                (Effect::None, self.slots.cancel_answered(index, cqe.result))
-            }
-            UserData::Unknown => (Effect::Stale, None),
-        }
     }
 }
 

@@ -34,6 +34,7 @@ impl Ring {
             return Vec::new();
         }
         self.end_queued();
+        self.cancel_again();
         let deadline = deadline.max(Kernel::now() + GRACE);
         let fatal = self.drain(deadline).is_err();
         let lost = if fatal || !self.is_drained() { self.lose() } else { Vec::new() };
@@ -46,10 +47,22 @@ impl Ring {
 
     /// What never reached the kernel ends here.
     fn end_queued(&self) {
+        self.inner.borrow_mut().slots.end_interrupted();
         let keys = self.inner.borrow().slots.in_flight();
         for key in keys {
             // Queued ops end at once; those in the kernel are marked, and cancelled by `drain`.
             self.ask(key, Ask::Cancel);
+        }
+    }
+
+    /// A cancel that was left to a future (`begin_cancel`) may just have ended in the backlog, and
+    /// the future, which would have told, need not be polled again.
+    fn cancel_again(&self) {
+        let mut inner = self.inner.borrow_mut();
+        for key in inner.slots.in_flight() {
+            if inner.slots.cancel_again(key) {
+                inner.cancels.push_back(key);
+            }
         }
     }
 

@@ -103,9 +103,9 @@ impl Builder {
         self
     }
 
-    /// How much later than asked a timer may fire so that one wake serves many: 1 ms by default, and
-    /// used only as far as timers are dense (16 us for each timer that the wake serves; fewer than 4
-    /// are exact). [`Duration::ZERO`] makes each wake exact.
+    /// How much later than asked a timer may fire so that one wake serves many: 1 ms by default,
+    /// and used only as far as timers are dense (16 us for each timer that the wake serves; fewer
+    /// than 4 are exact). [`Duration::ZERO`] makes each wake exact.
     pub fn timer_slack(mut self, slack: Duration) -> Builder {
         self.timer_slack = slack;
         self
@@ -170,9 +170,9 @@ impl Builder {
     /// # Errors
     ///
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput): the number of entries.
-    /// - Otherwise the text says why there is no ring and what to do: the kernel is older than 5.13,
-    ///   io_uring is switched off (`kernel.io_uring_disabled`, a container's seccomp profile, a
-    ///   security module), or a limit is reached (`RLIMIT_MEMLOCK`, `RLIMIT_NOFILE`).
+    /// - Otherwise the text says why there is no ring and what to do: the kernel is older than
+    ///   5.13, io_uring is switched off (`kernel.io_uring_disabled`, a container's seccomp profile,
+    ///   a security module), or a limit is reached (`RLIMIT_MEMLOCK`, `RLIMIT_NOFILE`).
     pub fn build(self) -> io::Result<Runtime> {
         ring::ignore_sigpipe();
         let ring = Ring::new(&self.ring)?;

@@ -1,4 +1,5 @@
-//! One deadline and its timer: what sleeps, timeouts, intervals and the ops' `.timeout` are made of.
+//! One deadline and its timer: what sleeps, timeouts, intervals and the ops' `.timeout` are made
+//! of.
 //!
 //! ```text
 //!  made ---poll: has passed----------------------------> elapsed

@@ -27,10 +27,10 @@
 //!
 //! - If fewer than 4 timers lie within the slack (1 ms unless configured) from the first deadline
 //!   on, the wait ends exactly at the first deadline.
-//! - Otherwise each timer in that window (at most 64 are looked at) is worth 16 us of waiting. If so
-//!   much waiting serves 4 timers or more, the wait ends at the last of them that was seen. So timers
-//!   are late in proportion to how many there are, and at most by the slack. Many equal deadlines are
-//!   no reason to wait at all: their last is their first.
+//! - Otherwise each timer in that window (at most 64 are looked at) is worth 16 us of waiting. If
+//!   so much waiting serves 4 timers or more, the wait ends at the last of them that was seen. So
+//!   timers are late in proportion to how many there are, and at most by the slack. Many equal
+//!   deadlines are no reason to wait at all: their last is their first.
 //!
 //! The decision depends on the timers alone, not on what happened before: there is no mode to get
 //! stuck in, and a lone timer after a storm is exact again. A core that is awake for other reasons

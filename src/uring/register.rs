@@ -8,8 +8,8 @@ use crate::op::Fixed;
 
 impl AsyncIoUring {
     /// Registers buffers, all at once: their pages are pinned and mapped until
-    /// [`unregister_buffers`](AsyncIoUring::unregister_buffers) or the end of the runtime. The whole
-    /// capacity of each counts.
+    /// [`unregister_buffers`](AsyncIoUring::unregister_buffers) or the end of the runtime. The
+    /// whole capacity of each counts.
     ///
     /// # Errors
     ///
@@ -19,8 +19,8 @@ impl AsyncIoUring {
         self.ring.register_buffers(buffers)
     }
 
-    /// Lets go of the registered buffers. Ops that use one finish first; a [`FixedBuf`] that is left
-    /// is ordinary memory from now on, and an op with it fails with `EFAULT`.
+    /// Lets go of the registered buffers. Ops that use one finish first; a [`FixedBuf`] that is
+    /// left is ordinary memory from now on, and an op with it fails with `EFAULT`.
     ///
     /// # Errors
     ///
@@ -29,8 +29,8 @@ impl AsyncIoUring {
         self.ring.unregister_buffers()
     }
 
-    /// Registers files. The kernel keeps them open by itself; the descriptors are closed. An op takes
-    /// a [`Fixed`] in place of a descriptor and is spared a reference count.
+    /// Registers files. The kernel keeps them open by itself; the descriptors are closed. An op
+    /// takes a [`Fixed`] in place of a descriptor and is spared a reference count.
     ///
     /// # Errors
     ///
@@ -102,8 +102,8 @@ impl AsyncIoUring {
         self.ring.with_kernel(|kernel| kernel.bind_workers(cpus))
     }
 
-    /// Adds to `eventfd` with each completion: to watch this ring from another loop. The kernel keeps
-    /// the counter alive by itself; `eventfd` may be closed.
+    /// Adds to `eventfd` with each completion: to watch this ring from another loop. The kernel
+    /// keeps the counter alive by itself; `eventfd` may be closed.
     ///
     /// # Errors
     ///

@@ -25,11 +25,18 @@ fn address<T: ?Sized>(memory: &mut T) -> u64 {
     std::ptr::from_mut(memory).cast::<u8>() as u64
 }
 
+/// A descriptor with one owner, which the model knows again.
+pub fn owned() -> OwnedFd {
+    // SAFETY: the model made it just now and gives it away.
+    unsafe { OwnedFd::from_raw_fd(ringspun::model::descriptor()) }
+}
+
 fn done(completion: Completion) -> io::Result<usize> {
     completion.into_result().map(|count| count as usize)
 }
 
 /// Memory that was leaked into a `&'static mut`. A static keeps it in reach, so it counts as none.
+#[derive(Debug)]
 pub struct Borrowed(&'static mut [u8]);
 
 struct Keep(#[allow(dead_code, reason = "keeps it in reach")] *mut [u8]);

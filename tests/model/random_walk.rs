@@ -91,7 +91,7 @@ async fn steps(seed: u64, counts: &Rc<Counts>) -> Vec<Reading> {
 }
 
 /// Awaits it, drops it, or lets a task do either.
-async fn one<T: Op>(op: T, seed: u64, step: usize) {
+async fn one<T: Op<Output: std::fmt::Debug>>(op: T, seed: u64, step: usize) {
     let mut future = submit(op);
     match dice(seed ^ 0x55, step, 4) {
         0 => drop(future.await),

@@ -9,8 +9,6 @@ pub(crate) const IOSQE_IO_HARDLINK: u8 = 1 << 3;
 pub(crate) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 
 pub(crate) const CQE_F_MORE: u32 = 1 << 1;
-#[cfg(ringspun_model)]
-pub(crate) const CQE_F_NOTIF: u32 = 1 << 3;
 
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
 pub(crate) const ENTER_EXT_ARG: u32 = 1 << 3;
@@ -18,6 +16,7 @@ pub(crate) const ENTER_NO_IOWAIT: u32 = 1 << 7;
 
 pub(crate) const OP_ASYNC_CANCEL: u8 = opcode::AsyncCancel::CODE;
 pub(crate) const OP_POLL_ADD: u8 = opcode::PollAdd::CODE;
+#[allow(dead_code, reason = "for what wraps or imitates the kernel")]
 pub(crate) const OP_POLL_REMOVE: u8 = opcode::PollRemove::CODE;
 
 /// `len` of `POLL_ADD`: go on after the first event.

@@ -12,7 +12,6 @@
 //! able to read and change them, and the slot table keeps opcode and descriptor for its dumps.
 
 mod abi;
-#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model answers for some"))]
 mod calls;
 #[cfg(all(feature = "chaos", not(ringspun_model)))]
 mod chaos;
@@ -39,10 +38,11 @@ pub(crate) use model::Kernel;
 #[cfg(not(any(feature = "chaos", ringspun_model)))]
 pub(crate) use uring::Kernel;
 
+#[cfg(any(feature = "chaos", ringspun_model))]
+pub(crate) use abi::OP_POLL_REMOVE;
 pub(crate) use abi::{
     CQE_F_MORE, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK,
-    IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI, Timespec,
-    poll_mask,
+    IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, POLL_ADD_MULTI, Timespec, poll_mask,
 };
 pub(crate) use calls::coarse_clock_ms;
 #[cfg(not(ringspun_model))]
@@ -120,7 +120,8 @@ impl Sqe {
     ///
     /// For the hot path: a `Sqe` whose address nobody takes stays in registers, and goes from there
     /// into the queue. Copied as 64 bytes it would be read back from the stack in wider pieces than
-    /// it was written, which no store buffer can forward: 10 ns, more than all else of a submission.
+    /// it was written, which no store buffer can forward: 10 ns, more than all else of a
+    /// submission.
     #[inline(always)]
     pub(crate) fn to_words(self) -> [u64; 8] {
         let pair = |low: u32, high: u32| u64::from(low) | (u64::from(high) << 32);
@@ -203,6 +204,7 @@ pub(crate) enum Why {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entered {
     pub(crate) submitted: u32,
+    #[allow(dead_code, reason = "what came is seen in the queue; read by chaos")]
     pub(crate) why: Why,
 }
 
@@ -240,6 +242,7 @@ pub(crate) struct Request {
     pub(crate) cq_entries: u32,
     pub(crate) pretend: Option<Pretend>,
     /// Seed of the fault injection; read by `chaos` only.
+    #[allow(dead_code, reason = "read with the feature `chaos`")]
     pub(crate) chaos: Option<u64>,
 }
 

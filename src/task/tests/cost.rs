@@ -1,40 +1,11 @@
 //! What a task costs: bytes, allocations, and (run by hand, in release) nanoseconds.
-//!
-//! # Safety
-//!
-//! The counting allocator counts and passes everything on.
 
-#![allow(unsafe_code)]
-
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::time::Instant;
+
+use allocation_counter::measure;
 
 use super::*;
 use crate::task::{spawn, yield_now};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
-}
-
-// SAFETY: all work is the system allocator's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let (calls, bytes) = ALLOCATED.get();
-        ALLOCATED.set((calls + 1, bytes + layout.size()));
-        // SAFETY: the caller's promise, passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 #[test]
 fn one_allocation_of_64_bytes_more_than_the_future() {
@@ -48,24 +19,25 @@ fn one_allocation_of_64_bytes_more_than_the_future() {
         handles.iter().for_each(|handle| handle.abort());
         turn(&tasks, 1);
     }
-    let before = ALLOCATED.get();
-    let handles = warm(100);
-    let after = ALLOCATED.get();
+    let mut handles = None;
+    let made = measure(|| handles = Some(warm(100)));
     let tasks_made = if cfg!(miri) { 100 } else { 0 };
-    assert_eq!(after.0 - before.0, 1 + tasks_made, "the `Vec`; tasks reuse memory");
+    assert_eq!(made.count_total, 1 + tasks_made, "the `Vec`; tasks reuse memory");
     let state = [7_u64; 4];
     let future = poll_fn(move |_| if state[0] == 7 { Poll::Pending } else { Poll::Ready(()) });
-    let size = size_of_val(&future);
-    let before = ALLOCATED.get();
-    let other = spawn(future);
-    let after = ALLOCATED.get();
-    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 64 + size));
-    let before = ALLOCATED.get();
-    turn(&tasks, 2);
-    other.abort();
-    turn(&tasks, 1);
-    drop((handles, other));
-    assert_eq!(ALLOCATED.get(), before, "polls, aborts and ends allocate nothing");
+    let size = size_of_val(&future) as u64;
+    let mut other = None;
+    let made = measure(|| other = Some(spawn(future)));
+    assert_eq!((made.count_total, made.bytes_total), (1, 64 + size));
+    let made = measure(|| {
+        turn(&tasks, 2);
+        if let Some(other) = &other {
+            other.abort();
+        }
+        turn(&tasks, 1);
+        drop((handles, other));
+    });
+    assert_eq!(made.count_total, 0, "polls, aborts and ends allocate nothing");
 }
 
 fn per_turn(label: &str, count: u32, mut round: impl FnMut()) {

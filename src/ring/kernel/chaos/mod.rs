@@ -9,26 +9,28 @@
 //! **The rule: decide before the kernel acts, and never edit what it answered.** A fault that Linux
 //! cannot cause would be a false alarm, and one of those costs the trust in all others. So:
 //!
-//! - *Errors* (`EINTR`, `EAGAIN`, `ENOMEM`, `ENOBUFS`): the entry is not submitted and its answer is
-//!   made up. Only at the head of a chain, for whether a later member starts is the kernel's to say;
-//!   what stands behind a soft link ends with `ECANCELED` and is not submitted either, what stands
-//!   behind a hard one is. `EAGAIN` only for reads and writes that were told not to wait, `ENOBUFS`
-//!   only with a buffer group; never for multishots, cancels, timeouts, close, connect, no-ops.
+//! - *Errors* (`EINTR`, `EAGAIN`, `ENOMEM`, `ENOBUFS`): the entry is not submitted and its answer
+//!   is made up. Only at the head of a chain, for whether a later member starts is the kernel's to
+//!   say; what stands behind a soft link ends with `ECANCELED` and is not submitted either, what
+//!   stands behind a hard one is. `EAGAIN` only for reads and writes that were told not to wait,
+//!   `ENOBUFS` only with a buffer group; never for multishots, cancels, timeouts, close, connect,
+//!   no-ops.
 //! - *ECANCELED*: only after somebody asked, or behind a soft link. A race is made by withholding
 //!   the target until its cancel comes: then both are answered as the kernel would (`ECANCELED` and
 //!   0; where a worker could have had it also a signal's code and `EALREADY`). A member that stands
 //!   behind the head of a withheld chain is not found: `ENOENT`, and it goes on waiting.
-//! - *Short transfers*: `len` of the entry is lowered, never to 0. Not for datagrams, packets, whole
-//!   records (eventfd and its like), O_DIRECT, pipe writes up to PIPE_BUF, MSG_WAITALL, chosen
-//!   buffers, and not in front of a link, which it would have cut.
+//! - *Short transfers*: `len` of the entry is lowered, never to 0. Not for datagrams, packets,
+//!   whole records (eventfd and its like), O_DIRECT, pipe writes up to PIPE_BUF, MSG_WAITALL,
+//!   chosen buffers, and not in front of a link, which it would have cut.
 //! - *Late and in another order*: a withheld chain stays whole and stays behind what was withheld
-//!   before it on the same descriptor. Completions of one multishot keep their order, so do those of
-//!   one chain, a result and its notification, and all that carry chosen buffers. Late means never
-//!   early: timers are safe.
+//!   before it on the same descriptor. Completions of one multishot keep their order, so do those
+//!   of one chain, a result and its notification, and all that carry chosen buffers. Late means
+//!   never early: timers are safe.
 //! - *A multishot ends early*: it is really cancelled; its last item is kept until the kernel has
 //!   said the final word, which is swallowed, and then delivered as the last one.
 //! - *enter*: `EINTR` only with nothing to submit and a wait; `EBUSY` only while the queue is
-//!   over-full; what is submitted is a prefix, cut between chains; a wait may end early with nothing.
+//!   over-full; what is submitted is a prefix, cut between chains; a wait may end early with
+//!   nothing.
 //! - Never: a result beyond what was asked; memory written without a completion to follow.
 //!
 //! Everything that is withheld or held back goes its way after a few enters, faults of one op or of

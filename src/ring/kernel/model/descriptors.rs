@@ -21,6 +21,12 @@ pub(super) fn placeholder() -> (RawFd, File) {
     (ends[1], unsafe { File::from_raw_fd(ends[0]) })
 }
 
+/// Whether this number is a descriptor.
+pub(super) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: it only looks.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
 /// Reads an eventfd; true if there was anything.
 pub(super) fn drain_eventfd(fd: RawFd) -> bool {
     // SAFETY: the ring that lent it keeps it open, and `ManuallyDrop` does not close it.

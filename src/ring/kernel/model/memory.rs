@@ -15,13 +15,17 @@ use std::ptr;
 
 use io_uring::opcode;
 
-use super::super::{OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI, Sqe};
+use super::super::{IOSQE_FIXED_FILE, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI, Sqe};
+use super::descriptors::is_open;
 use super::random::Random;
 
 const BUFFER_SELECT: u8 = 1 << 5;
 const ACCEPT_MULTISHOT: u16 = 1 << 0;
 const RECV_MULTISHOT: u16 = 1 << 1;
 const TIMEOUT_MULTISHOT: u32 = 1 << 6;
+const TIMEOUT_ETIME_SUCCESS: u32 = 1 << 5;
+/// `IORING_TIMEOUT_UPDATE` and `IORING_POLL_UPDATE_EVENTS`.
+const UPDATE: u32 = 1 << 1;
 const NOP_INJECT_RESULT: u32 = 1 << 0;
 /// `struct statx`, `struct __kernel_timespec`, packed `struct epoll_event`, `struct open_how`.
 const STATX_SIZE: usize = 256;
@@ -87,6 +91,9 @@ fn effects(sqe: &Sqe) -> Vec<Effect> {
             vec![Input { address, len: TIMESPEC_SIZE }]
         }
         opcode::EpollCtl::CODE => vec![Input { address, len: EPOLL_EVENT_SIZE }],
+        opcode::TimeoutRemove::CODE if is_update(sqe) => {
+            vec![Input { address: second, len: TIMESPEC_SIZE }]
+        }
         // The address is a key, or nothing.
         opcode::Nop::CODE
         | OP_POLL_ADD
@@ -103,6 +110,7 @@ fn effects(sqe: &Sqe) -> Vec<Effect> {
 
 /// What Linux copies in at the submission.
 pub(super) fn at_submission(sqe: &Sqe) {
+    check_descriptors(sqe);
     for effect in effects(sqe) {
         match effect {
             Effect::Input { address, len } => read(address, len),
@@ -112,8 +120,13 @@ pub(super) fn at_submission(sqe: &Sqe) {
     }
 }
 
-/// What Linux does until it posts `result`. A result of a transfer is within what was asked.
-pub(super) fn at_completion(sqe: &Sqe, result: i32, random: &mut Random) {
+/// What Linux does until it posts `result`. A result of a transfer is within what was asked. It is
+/// not the `first` answer if that was a result before the end of the memory's use.
+pub(super) fn at_completion(sqe: &Sqe, result: i32, first: bool, random: &mut Random) {
+    let closes = sqe.opcode == opcode::Close::CODE && sqe.file_index == 0;
+    if first || !closes {
+        check_descriptors(sqe);
+    }
     let mut left = usize::try_from(result).unwrap_or(0);
     for effect in effects(sqe) {
         match effect {
@@ -132,22 +145,33 @@ pub(super) fn at_completion(sqe: &Sqe, result: i32, random: &mut Random) {
             _ => {}
         }
     }
-    if sqe.opcode == opcode::Close::CODE && result >= 0 && sqe.file_index == 0 {
+    // The number is free before anything can fail, unless the entry was never begun.
+    if first && closes && result != -libc::ECANCELED {
         // SAFETY: the op gave its descriptor away with this entry.
         drop(unsafe { OwnedFd::from_raw_fd(sqe.fd) });
     }
 }
 
+/// O4: the descriptors that the entry names are open. Where it names none the number is negative.
+fn check_descriptors(sqe: &Sqe) {
+    let first = if sqe.flags & IOSQE_FIXED_FILE == 0 { sqe.fd } else { -1 };
+    let second = match sqe.opcode {
+        opcode::RenameAt::CODE | opcode::LinkAt::CODE => sqe.len as i32,
+        opcode::EpollCtl::CODE => sqe.off as i32,
+        _ => -1,
+    };
+    for fd in [first, second] {
+        assert!(fd < 0 || is_open(fd), "descriptor {fd} was closed too early: {sqe:?}");
+    }
+}
+
 /// A result that Linux may give, nobody having asked for the end. `open` makes a descriptor.
 pub(super) fn any_result(sqe: &Sqe, random: &mut Random, open: impl FnOnce() -> i32) -> i32 {
-    let asked: usize = effects(sqe)
-        .iter()
-        .map(|effect| match effect {
-            Effect::Target { len, .. } | Effect::Source { len, .. } => *len,
-            Effect::FilledMessage(address) => message_room(*address),
-            _ => 0,
-        })
-        .sum();
+    let asked = asked(sqe);
+    let is_refused = sqe.opcode == opcode::Read::CODE && sqe.fd < 0 && sqe.addr == 0;
+    if is_refused {
+        return -libc::EBADF;
+    }
     let fails = !matches!(sqe.opcode, opcode::Nop::CODE | opcode::Close::CODE);
     if fails && random.one_in(6) {
         return -[libc::EIO, libc::EINTR, libc::ENOMEM, 512][random.below(4)];
@@ -160,8 +184,29 @@ pub(super) fn any_result(sqe: &Sqe, random: &mut Random, open: impl FnOnce() -> 
         | opcode::Socket::CODE => open(),
         OP_POLL_ADD => i32::from(libc::POLLIN),
         opcode::Timeout::CODE => -libc::ETIME,
+        // It is in no chain, or behind nothing that it could guard.
+        opcode::LinkTimeout::CODE => -libc::EINVAL,
         _ if random.one_in(3) => asked as i32,
         _ => random.below(asked + 1) as i32,
+    }
+}
+
+/// How many bytes the entry wants to be moved.
+fn asked(sqe: &Sqe) -> usize {
+    let len = |effect: &Effect| match effect {
+        Effect::Target { len, .. } | Effect::Source { len, .. } => *len,
+        Effect::FilledMessage(address) => message_room(*address),
+        _ => 0,
+    };
+    effects(sqe).iter().map(len).sum()
+}
+
+/// Whether the entry changes its target instead of ending it.
+pub(super) fn is_update(sqe: &Sqe) -> bool {
+    match sqe.opcode {
+        OP_POLL_REMOVE => sqe.len & UPDATE != 0,
+        opcode::TimeoutRemove::CODE => sqe.op_flags & UPDATE != 0,
+        _ => false,
     }
 }
 
@@ -181,13 +226,20 @@ pub(super) fn is_zero_copy(sqe: &Sqe) -> bool {
     matches!(sqe.opcode, opcode::SendZc::CODE | opcode::SendMsgZc::CODE)
 }
 
-/// Whether a chain goes on behind this result: all that was asked, no error.
+/// Whether a chain goes on behind this result: no error, and for files all that was asked.
 pub(super) fn is_whole(sqe: &Sqe, result: i32) -> bool {
-    let asked = match sqe.opcode {
-        opcode::Read::CODE | opcode::Write::CODE => sqe.len as i32,
-        _ => 0,
-    };
-    result >= asked
+    match sqe.opcode {
+        opcode::Read::CODE
+        | opcode::Write::CODE
+        | opcode::ReadFixed::CODE
+        | opcode::WriteFixed::CODE
+        | opcode::Readv::CODE
+        | opcode::Writev::CODE => result >= 0 && result as usize >= asked(sqe),
+        opcode::Timeout::CODE if sqe.op_flags & TIMEOUT_ETIME_SUCCESS != 0 => {
+            result >= 0 || result == -libc::ETIME
+        }
+        _ => result >= 0,
+    }
 }
 
 fn vectors(address: u64, count: usize, of: impl Fn(u64, usize) -> Effect) -> Vec<Effect> {

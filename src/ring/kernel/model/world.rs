@@ -8,8 +8,11 @@ use std::os::fd::RawFd;
 
 use io_uring::opcode;
 
-use super::super::abi::{CQE_F_MORE, CQE_F_NOTIF, IOSQE_CQE_SKIP_SUCCESS};
-use super::super::{Cqe, IOSQE_IO_HARDLINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE, Sqe};
+use super::super::{
+    CQE_F_MORE, Cqe, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL,
+    OP_POLL_ADD, OP_POLL_REMOVE, Sqe,
+};
+use super::control::NOTIF;
 use super::descriptors::{drain_eventfd, placeholder};
 use super::memory;
 use super::random::Random;
@@ -51,10 +54,14 @@ struct Rings {
 
 /// An entry in the kernel.
 struct Pending {
+    /// Which one it is, whatever stands where meanwhile.
+    number: u64,
     ring: u32,
     sqe: Sqe,
     /// It waits for the one before it in the list, a member of the same chain.
     waits: bool,
+    /// It is a link timeout, and the one before it is running.
+    armed: bool,
     /// It asked for its end, and the end comes by and by.
     ending: bool,
     /// Its result is out, as with zero copy; the notification is due.
@@ -136,6 +143,9 @@ impl World {
         for sqe in queue {
             let waits = std::mem::replace(&mut linked, sqe.is_linked());
             self.submit(ring, sqe, waits);
+            if !linked {
+                self.run_removals();
+            }
         }
         if self.mode == Mode::Automatic {
             let mut rounds = self.random.below(4);
@@ -166,12 +176,45 @@ impl World {
             state.armed = Some(sqe.user_data);
             return;
         }
-        // In a chain it does nothing: the model knows it only as the ring itself uses it.
-        if is_cancel(&sqe) && !waits && !sqe.is_linked() {
-            return self.cancel(ring, &sqe);
-        }
         memory::at_submission(&sqe);
-        self.pending.push(Pending { ring, sqe, waits, ending: false, notif_due: false });
+        let number = self.submitted;
+        let index = self.pending.len();
+        self.pending.push(Pending {
+            number,
+            ring,
+            sqe,
+            waits,
+            armed: false,
+            ending: false,
+            notif_due: false,
+        });
+        if waits && !self.pending[index - 1].waits {
+            self.arm(index - 1);
+        }
+    }
+
+    /// Arms the link timeout of the entry at `head`, if it has one.
+    fn arm(&mut self, head: usize) {
+        if !is_link_timeout(&self.pending[head].sqe)
+            && self.pending[head].sqe.is_linked()
+            && let Some(timer) = self.pending.get_mut(head + 1)
+            && is_link_timeout(&timer.sqe)
+        {
+            (timer.waits, timer.armed) = (false, true);
+        }
+    }
+
+    /// The armed link timeout of the entry at `head` leaves the chain, with its answer.
+    fn disarm(&mut self, head: usize, result: i32) {
+        if !self.pending.get(head + 1).is_some_and(|timer| timer.armed) {
+            return;
+        }
+        let timer = self.pending.remove(head + 1);
+        if !timer.sqe.is_linked() {
+            self.pending[head].sqe.flags &= !(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+        }
+        memory::at_completion(&timer.sqe, result, true, &mut self.random);
+        self.post(timer.ring, &timer.sqe, result, 0);
     }
 
     /// A write to the notifier is a completion of the poll on it.
@@ -199,7 +242,11 @@ impl World {
         let pending = &self.pending[index];
         let (sqe, ending) = (pending.sqe, pending.ending);
         if pending.notif_due {
-            return self.complete(index, 0, CQE_F_NOTIF);
+            return self.complete(index, 0, NOTIF);
+        }
+        if pending.armed {
+            let code = if self.random.one_in(3) { libc::EALREADY } else { libc::ETIME };
+            return self.complete(index, -code, 0);
         }
         if ending && self.random.one_in(2) {
             let code = [libc::ECANCELED, libc::EINTR, 512][self.random.below(3)];
@@ -220,23 +267,32 @@ impl World {
 
     /// Does what the entry asks for, posts the answer, and lets its chain go on.
     pub(super) fn complete(&mut self, index: usize, result: i32, flags: u32) {
-        let (ring, sqe) = (self.pending[index].ring, self.pending[index].sqe);
-        memory::at_completion(&sqe, result, &mut self.random);
+        if self.pending[index].armed {
+            self.disarm(index - 1, result);
+            if result == -libc::ETIME {
+                self.complete(index - 1, -libc::ECANCELED, 0);
+            }
+            return;
+        }
+        self.disarm(index, -libc::ECANCELED);
+        let Pending { ring, sqe, notif_due, .. } = self.pending[index];
+        memory::at_completion(&sqe, result, !notif_due, &mut self.random);
         self.post(ring, &sqe, result, flags);
         if flags & CQE_F_MORE != 0 {
             self.pending[index].notif_due = !memory::is_multishot(&sqe);
             return;
         }
         self.pending.remove(index);
-        if !sqe.is_linked() {
-            return;
+        if sqe.is_linked() {
+            // Members stand one behind the other, so the next one is here now.
+            self.pending[index].waits = false;
+            self.arm(index);
+            let hard = sqe.flags & IOSQE_IO_HARDLINK != 0;
+            if !hard && !memory::is_whole(&sqe, result) {
+                self.complete(index, -libc::ECANCELED, 0);
+            }
         }
-        // Members stand one behind the other, so the next one is here now.
-        self.pending[index].waits = false;
-        let hard = sqe.flags & IOSQE_IO_HARDLINK != 0;
-        if !hard && !memory::is_whole(&sqe, result) {
-            self.complete(index, -libc::ECANCELED, 0);
-        }
+        self.run_removals();
     }
 
     fn post(&mut self, ring: u32, sqe: &Sqe, result: i32, flags: u32) {
@@ -249,20 +305,36 @@ impl World {
         }
     }
 
-    /// A cancel, or the removal of a poll or timeout. Chain members that wait are not found.
-    fn cancel(&mut self, ring: u32, sqe: &Sqe) {
-        let targets = self.find_targets(ring, sqe);
-        let Some(target) = targets.first().copied() else {
-            self.post(ring, sqe, -libc::ENOENT, 0);
-            return self.notify(ring, sqe.addr);
+    /// Cancels and the like are carried out as soon as their turn comes.
+    fn run_removals(&mut self) {
+        let is_due = |pending: &Pending| is_removal(&pending.sqe) && !pending.waits;
+        while let Some(index) = self.pending.iter().position(is_due) {
+            // It is not found by itself, nor by what its target lets go on.
+            self.pending[index].waits = true;
+            let Pending { number, ring, sqe, .. } = self.pending[index];
+            let result = self.remove(ring, &sqe);
+            let own = self.pending.iter().position(|pending| pending.number == number);
+            self.complete(own.expect("nobody else completes it"), result, 0);
+        }
+    }
+
+    /// A cancel, or the removal or update of a poll or timeout. Chain members that wait are not
+    /// found.
+    fn remove(&mut self, ring: u32, sqe: &Sqe) -> i32 {
+        let Some(target) = self.find_target(ring, sqe) else {
+            self.notify(ring, sqe.addr);
+            return -libc::ENOENT;
         };
+        if memory::is_update(sqe) {
+            return 0;
+        }
         let lazy = self.mode == Mode::Automatic && self.random.one_in(2);
         if self.deaf || lazy {
             self.pending[target].ending = !self.deaf;
-            return self.post(ring, sqe, -libc::EALREADY, 0);
+            return -libc::EALREADY;
         }
         self.complete(target, -libc::ECANCELED, 0);
-        self.post(ring, sqe, 0, 0);
+        0
     }
 
     /// A notification that is due comes by itself, and no later than somebody wants an end.
@@ -272,24 +344,26 @@ impl World {
         };
         let due = self.pending.iter().position(is_due).filter(|_| !self.deaf);
         if let Some(index) = due {
-            self.complete(index, 0, CQE_F_NOTIF);
+            self.complete(index, 0, NOTIF);
         }
     }
 
-    fn find_targets(&self, ring: u32, sqe: &Sqe) -> Vec<usize> {
+    fn find_target(&self, ring: u32, sqe: &Sqe) -> Option<usize> {
         const BY_FD: u32 = 1 << 1;
         const ANY: u32 = 1 << 2;
-        let plain = sqe.opcode != OP_ASYNC_CANCEL;
-        let is_meant = |target: &Sqe| match sqe.op_flags {
-            _ if plain => target.user_data == sqe.addr,
-            flags if flags & ANY != 0 => true,
-            flags if flags & BY_FD != 0 => target.fd == sqe.fd,
-            _ => target.user_data == sqe.addr,
+        let is_meant = |target: &Sqe| match (sqe.opcode, sqe.op_flags) {
+            (OP_POLL_REMOVE, _) => target.opcode == OP_POLL_ADD && target.user_data == sqe.addr,
+            (OP_ASYNC_CANCEL, flags) if flags & ANY != 0 => true,
+            (OP_ASYNC_CANCEL, flags) if flags & BY_FD != 0 => target.fd == sqe.fd,
+            (OP_ASYNC_CANCEL, _) => target.user_data == sqe.addr,
+            _ => target.opcode == opcode::Timeout::CODE && target.user_data == sqe.addr,
         };
         let running = self.running(ring);
-        // What only awaits its notification has left the kernel's lists.
-        let is_found = |target: &Pending| !target.notif_due && is_meant(&target.sqe);
-        running.into_iter().filter(|index| is_found(&self.pending[*index])).collect()
+        // What only awaits its notification has left the kernel's lists; an armed link timeout is
+        // in none that a cancel looks at.
+        let is_found =
+            |target: &Pending| !target.notif_due && !target.armed && is_meant(&target.sqe);
+        running.into_iter().find(|index| is_found(&self.pending[*index]))
     }
 
     /// A descriptor for a result, whose fate `placeholders_open` tells.
@@ -309,6 +383,10 @@ impl World {
     }
 }
 
-fn is_cancel(sqe: &Sqe) -> bool {
+fn is_removal(sqe: &Sqe) -> bool {
     matches!(sqe.opcode, OP_ASYNC_CANCEL | OP_POLL_REMOVE | opcode::TimeoutRemove::CODE)
+}
+
+fn is_link_timeout(sqe: &Sqe) -> bool {
+    sqe.opcode == opcode::LinkTimeout::CODE
 }

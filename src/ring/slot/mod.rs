@@ -18,11 +18,16 @@
 //! Each transition that has consequences outside *returns* them; the ring lets go of the table and
 //! then acts (R3). A slot is known by index and sequence. Sequences are never used twice.
 
+mod answer;
+mod cancel;
+mod orphan;
+
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::task::Waker;
 
-use super::completion::{Answer, Ask, Completion, is_interrupted, is_restart};
+pub(crate) use self::answer::{Abandoned, Asked, Effect, Filed, Item, Polled, Reaper};
+use super::completion::{Answer, Ask, is_restart};
 use super::kernel::CQE_F_MORE;
 use crate::wake::LocalWaker;
 
@@ -41,75 +46,6 @@ pub(crate) struct Meta {
     /// The turn's coarse clock when it was submitted, in milliseconds.
     pub(crate) started_ms: u32,
     pub(crate) site: &'static Location<'static>,
-}
-
-/// What is left of an op whose future is gone: it takes the answers and drops what they carry.
-pub(crate) enum Reaper {
-    /// For an op with one answer.
-    Single(Box<dyn FnMut(Completion)>),
-    /// For an op with many: called for each, up to the last.
-    Multi(Box<dyn FnMut(Completion)>),
-}
-
-/// What to do after a completion, with nothing borrowed.
-pub(crate) enum Effect {
-    None,
-    Wake(LocalWaker),
-    /// Call the reaper; if this was not the last answer, give it back by [`Slots::reaped`].
-    Reap {
-        reaper: Reaper,
-        completion: Completion,
-        key: SlotKey,
-        last: bool,
-    },
-    /// The completion answers nothing that this table knows.
-    Stale,
-}
-
-/// The answer to `complete`.
-pub(crate) enum Filed {
-    Done(Option<LocalWaker>),
-    /// Nothing was done: `complete_any` has to do it.
-    Rare,
-}
-
-/// The answer to `poll`.
-pub(crate) enum Polled {
-    /// Not yet. If `waker` is not yet the one that is kept, `set_waiter` has to follow: cloning
-    /// it may be user code and must not happen in here.
-    Pending { kept: bool },
-    /// The slot is free again.
-    Ready(Answer, Ask),
-    /// A signal came between and nobody had asked for the end: the slot is reserved again, under
-    /// the same key, for another try.
-    Restart,
-    /// The ring is gone and the kernel may still own the op's memory.
-    Lost,
-}
-
-/// The answer to `ask`.
-pub(crate) enum Asked {
-    /// It had not reached the kernel and has ended now. `follower` is a member of its chain that
-    /// must end with it.
-    Ended { waiter: Option<LocalWaker>, follower: Option<SlotKey> },
-    /// A cancel has to be sent.
-    Send,
-    /// A cancel was asked for before.
-    Already,
-    /// There is no such op any more.
-    NotFound,
-}
-
-/// The answer to `abandon`.
-pub(crate) enum Abandoned {
-    /// It had ended: the slot is free; this was its outcome.
-    Finished(Answer, Ask),
-    /// It never reached the kernel; the slot is free.
-    NeverSubmitted(#[allow(dead_code, reason = "carried out to be dropped")] Option<LocalWaker>),
-    /// The kernel has it: call `orphan`.
-    InKernel,
-    /// The kernel may still own it and nobody will say when it is done.
-    Lost,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -463,6 +399,9 @@ impl Slots {
                 let effect = slot.waiter.take().map_or(Effect::None, Effect::Wake);
                 if more && full && slot.cancel == CancelState::Unasked {
                     slot.cancel = CancelState::Wanted(0);
+                    if slot.ask == Ask::Nobody {
+                        slot.ask = Ask::Window;
+                    }
                     return (effect, Some(key));
                 }
                 self.awaited -= usize::from(!more);
@@ -477,169 +416,6 @@ impl Slots {
         (effect, resend)
     }
 
-    fn complete_orphan(&mut self, key: SlotKey, answer: Answer, more: bool) -> Effect {
-        let slot = &mut self.slots[key.index as usize];
-        let ask = slot.ask;
-        let Some(orphan) = slot.orphan_mut() else { unreachable!("an orphan has its remains") };
-        let answer = match &orphan.reaper {
-            Some(Reaper::Single(_)) if more => {
-                orphan.first = Some(answer);
-                return Effect::None;
-            }
-            Some(Reaper::Single(_)) => orphan.first.take().unwrap_or(answer),
-            Some(Reaper::Multi(_)) => answer,
-            None => {
-                orphan.late.push_back(answer);
-                return Effect::None;
-            }
-        };
-        let Some(reaper) = orphan.reaper.take() else { unreachable!("matched above") };
-        self.orphans -= usize::from(!more);
-        Effect::Reap { reaper, completion: Completion::new(answer, ask), key, last: !more }
-    }
-
-    /// A reaper has been called. If that was the last time the slot is free and the reaper comes
-    /// back as an error, to be dropped with nothing borrowed; else it is kept, or called again.
-    pub(crate) fn reaped(
-        &mut self,
-        key: SlotKey,
-        reaper: Reaper,
-        last: bool,
-    ) -> Result<Effect, Reaper> {
-        let Some(slot) = self.find_key(key) else { return Err(reaper) };
-        let ask = slot.ask;
-        if slot.stage != Stage::Orphaned {
-            return Err(reaper);
-        }
-        if last {
-            self.free(key.index);
-            return Err(reaper);
-        }
-        let Some(orphan) = slot.orphan_mut() else { return Err(reaper) };
-        let Some(answer) = orphan.late.pop_front() else {
-            orphan.reaper = Some(reaper);
-            return Ok(Effect::None);
-        };
-        let last = answer.flags & CQE_F_MORE == 0;
-        self.orphans -= usize::from(last);
-        Ok(Effect::Reap { reaper, completion: Completion::new(answer, ask), key, last })
-    }
-
-    /// The member of a chain at `index` is done: what of its follower?
-    fn leader_done(&mut self, index: u32) -> Option<SlotKey> {
-        let follower = self.slots[index as usize].extra.as_mut()?.follower.take()?;
-        let slot = self.find_key(follower)?;
-        slot.leader_pending = false;
-        if slot.cancel != CancelState::Deferred {
-            return None;
-        }
-        slot.cancel = CancelState::Wanted(0);
-        Some(follower)
-    }
-
-    /// Somebody wants the op to end.
-    pub(crate) fn ask(&mut self, key: SlotKey, who: Ask) -> Asked {
-        let Some(slot) = self.find_key(key) else { return Asked::NotFound };
-        let queued = slot.is_queued();
-        if !queued && slot.stage.is_in_kernel() {
-            if let Some(stream) = slot.stream()
-                && stream.ended
-            {
-                let last = stream.items.back().map_or(0, |answer| answer.result);
-                if slot.ask != Ask::Nobody || !is_interrupted(last) {
-                    return Asked::NotFound;
-                }
-                // It ended for want of room: now it will not be armed again.
-                slot.ask = who;
-                return Asked::Already;
-            }
-            if slot.ask == Ask::Nobody {
-                slot.ask = who;
-            }
-            if slot.cancel != CancelState::Unasked {
-                return Asked::Already;
-            }
-            slot.cancel = CancelState::Wanted(0);
-            return Asked::Send;
-        }
-        if slot.stage == Stage::Completed
-            && slot.ask == Ask::Nobody
-            && is_restart(slot.answer.result)
-        {
-            // Interrupted and not yet polled: now it will not go again.
-            slot.ask = who;
-            return Asked::Already;
-        }
-        if !queued && slot.stage != Stage::Reserved {
-            // A signal ended it and nobody has looked yet: it must not go again.
-            if slot.stage == Stage::Completed && is_restart(slot.answer.result) {
-                if slot.ask == Ask::Nobody {
-                    slot.ask = who;
-                }
-                return Asked::Already;
-            }
-            return Asked::NotFound;
-        }
-        slot.ask = who;
-        slot.stage = Stage::Completed;
-        slot.answer = Answer::synthetic(libc::ECANCELED);
-        let waiter = slot.waiter.take();
-        let (follower, soft) = match slot.extra.take() {
-            Some(extra) => (extra.follower, extra.soft),
-            None => (None, false),
-        };
-        self.awaited -= usize::from(queued);
-        let follower = follower.filter(|follower| {
-            self.find_key(*follower).is_some_and(|slot| {
-                slot.leader_pending = false;
-                soft
-            })
-        });
-        Asked::Ended { waiter, follower }
-    }
-
-    /// The member before this one ended without reaching the kernel: so does this one. Answers
-    /// like `ask`, but nobody asked.
-    pub(crate) fn fail_follower(&mut self, key: SlotKey) -> Asked {
-        let ask = self.find_key(key).map_or(Ask::Nobody, |slot| slot.ask);
-        self.ask(key, ask)
-    }
-
-    /// Whether a cancel still has to be sent for this op.
-    pub(crate) fn wants_cancel(&self, key: SlotKey) -> bool {
-        self.is_in_flight(key)
-            && matches!(self.slots[key.index as usize].cancel, CancelState::Wanted(_))
-    }
-
-    /// The cancel is in the submission queue, behind the op.
-    pub(crate) fn cancel_sent(&mut self, key: SlotKey) {
-        if let Some(slot) = self.find_key(key)
-            && let CancelState::Wanted(attempts) = slot.cancel
-        {
-            slot.cancel = CancelState::Sent(attempts);
-        }
-    }
-
-    /// The answer to a cancel that the ring sent. Only the op's own answer ends an op; but a chain
-    /// member that had not started has to be cancelled again later: the key, if that is now.
-    pub(crate) fn cancel_answered(&mut self, index: u32, result: i32) -> Option<SlotKey> {
-        let slot = self.slots.get_mut(index as usize)?;
-        let CancelState::Sent(attempts) = slot.cancel else { return None };
-        // A zero-copy send whose memory is still read cannot be cancelled any more.
-        if result != -libc::ENOENT || slot.stage == Stage::AwaitsNotif {
-            return None;
-        }
-        if slot.leader_pending {
-            slot.cancel = CancelState::Deferred;
-            return None;
-        }
-        if attempts >= CANCEL_ATTEMPTS_MAX {
-            return None;
-        }
-        slot.cancel = CancelState::Wanted(attempts + 1);
-        Some(SlotKey { index, sequence: slot.sequence })
-    }
-
     /// True if the kernel has the op.
     pub(crate) fn is_in_flight(&self, key: SlotKey) -> bool {
         self.slots
@@ -652,64 +428,6 @@ impl Slots {
         self.slots
             .get(key.index as usize)
             .is_some_and(|slot| slot.sequence == key.sequence && slot.is_in_flight())
-    }
-
-    /// The future of this op is being dropped.
-    pub(crate) fn abandon(&mut self, key: SlotKey) -> Abandoned {
-        let slot = self.slot_mut(key);
-        let queued = slot.is_queued();
-        match slot.stage {
-            Stage::Completed => {
-                let (answer, ask) = (slot.answer, slot.ask);
-                self.free(key.index);
-                Abandoned::Finished(answer, ask)
-            }
-            Stage::Reserved | Stage::Queued | Stage::Streaming
-                if queued || slot.stage == Stage::Reserved =>
-            {
-                let waiter = slot.waiter.take();
-                self.awaited -= usize::from(queued);
-                self.free(key.index);
-                Abandoned::NeverSubmitted(waiter)
-            }
-            Stage::InKernel | Stage::AwaitsNotif | Stage::Streaming => Abandoned::InKernel,
-            Stage::Lost => Abandoned::Lost,
-            _ => unreachable!("a future dropped a slot that is not its own"),
-        }
-    }
-
-    /// InKernel -> Orphaned: the reaper stays until the last answer, and a cancel is asked for.
-    /// Effects: answers that a stream had not taken; the waiter, to be dropped.
-    pub(crate) fn orphan(
-        &mut self,
-        key: SlotKey,
-        reaper: Reaper,
-    ) -> (Effect, Asked, Option<LocalWaker>) {
-        let slot = self.slot_mut(key);
-        let waiter = slot.waiter.take();
-        let first = (slot.stage == Stage::AwaitsNotif).then_some(slot.answer);
-        let stream = slot.extra_mut().stream.take();
-        let ended = stream.as_ref().is_some_and(|stream| stream.ended);
-        let late = stream.map_or_else(VecDeque::new, |stream| stream.items);
-        slot.extra_mut().orphan = Some(Orphan { reaper: Some(reaper), first, late });
-        slot.stage = Stage::Orphaned;
-        self.awaited -= usize::from(!ended);
-        self.orphans += 1;
-        let asked = if ended { Asked::NotFound } else { self.ask(key, Ask::Drop) };
-        (self.first_late(key), asked, waiter)
-    }
-
-    fn first_late(&mut self, key: SlotKey) -> Effect {
-        let Some(orphan) = self.slots[key.index as usize].orphan_mut() else {
-            return Effect::None;
-        };
-        if orphan.late.is_empty() {
-            return Effect::None;
-        }
-        match orphan.reaper.take().map(|reaper| self.reaped(key, reaper, false)) {
-            Some(Ok(effect)) => effect,
-            _ => Effect::None,
-        }
     }
 
     /// Every op that has not reached the kernel, and every op that the kernel has, oldest first.
@@ -731,27 +449,6 @@ impl Slots {
                 visit(key, &slot.meta(), slot.waiter.as_ref());
             }
         }
-    }
-
-    /// Teardown gave up: what the kernel may still own is marked `Lost` and its reapers are
-    /// leaked. Answers what they were, for the log, and whom to wake.
-    pub(crate) fn lose(&mut self) -> (Vec<Meta>, Vec<LocalWaker>) {
-        let mut lost = Vec::new();
-        let mut waiters = Vec::new();
-        for slot in &mut self.slots {
-            if !slot.is_in_flight() {
-                continue;
-            }
-            lost.push(slot.meta());
-            waiters.extend(slot.waiter.take());
-            slot.stage = Stage::Lost;
-            if let Some(extra) = slot.extra.take() {
-                Box::leak(extra);
-            }
-        }
-        self.awaited = 0;
-        self.orphans = 0;
-        (lost, waiters)
     }
 
     #[inline]
@@ -838,13 +535,5 @@ impl Slot {
     }
 }
 
-/// The answer to `next_item`.
-pub(crate) enum Item {
-    Pending { kept: bool },
-    Ready { answer: Answer, ask: Ask, last: bool },
-    Lost,
-}
-
 #[cfg(test)]
-#[path = "slot_tests.rs"]
 mod tests;

@@ -6,6 +6,9 @@
 //! once; at the end every op has ended, for each cancel that was asked for reached it, and every
 //! slot is free again.
 
+mod check;
+mod kernel;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,9 +20,10 @@ use super::{
     SlotKey, Slots, Stage,
 };
 
+use crate::wake::LocalWaker;
+
 /// `IORING_CQE_F_NOTIF`.
 const NOTIF: u32 = 1 << 3;
-use crate::wake::LocalWaker;
 
 const WALKS: u64 = 300;
 const STEPS: u32 = 400;
@@ -191,106 +195,6 @@ impl Walk {
         }
     }
 
-    /// The ring moves the front of its backlog: those that have not ended meanwhile.
-    fn move_backlog(&mut self) {
-        let Some(chain) = self.backlog.pop_front() else { return };
-        let mut before = None;
-        for sequence in chain {
-            let op = &self.ops[&sequence];
-            let (key, alive) = (op.key, op.front == Front::Queued);
-            assert_eq!(self.slots.is_queued(key.index, key.sequence as u32), alive);
-            assert_eq!(self.slots.sent(key.index, key.sequence as u32), alive);
-            if alive {
-                let op = self.op(sequence);
-                op.front = Front::Sent;
-                op.back = Back::Running;
-                op.leader = before;
-                before = Some(sequence);
-            }
-        }
-    }
-
-    fn leader_runs(&self, op: &ModelOp) -> bool {
-        let leader = op.leader.and_then(|leader| self.ops.get(&leader));
-        leader.is_some_and(|leader| leader.back == Back::Running)
-    }
-
-    /// The kernel answers an op that runs.
-    fn answer(&mut self, sequence: u64, result: i32, more: bool) {
-        let op = self.op(sequence);
-        let key = op.key;
-        let notif = op.back == Back::AwaitsNotif;
-        let mut flags = if more { CQE_F_MORE } else { 0 };
-        if notif {
-            flags |= NOTIF;
-        }
-        let waker = op.waker.clone();
-        op.back = match (more, op.streaming) {
-            (true, true) => Back::Running,
-            (true, false) => Back::AwaitsNotif,
-            (false, _) => Back::Done,
-        };
-        let wakes = op.front == Front::Sent && (op.streaming || !more);
-        if op.front == Front::Sent {
-            if op.streaming {
-                op.items.push_back(result);
-            } else if more {
-                op.first = Some(result);
-            } else {
-                op.result = Some(op.first.unwrap_or(result));
-            }
-            if !more {
-                op.front = Front::Ended;
-                op.ends += 1;
-            }
-        } else if !more {
-            op.ends += 1;
-        }
-        if wakes {
-            op.waker = None;
-        }
-        let answer = Answer { result, flags };
-        let (effect, resend) = self.slots.complete_any(key.index, key.sequence as u32, answer);
-        self.cancels.extend(resend);
-        if let Some(woken) = waker.filter(|_| wakes) {
-            assert!(matches!(effect, Effect::Wake(_)), "nobody was woken");
-            self.act(effect);
-            assert_eq!(woken.0.load(Ordering::Relaxed), 1, "woken once");
-        } else {
-            self.act(effect);
-        }
-    }
-
-    fn act(&mut self, mut effect: Effect) {
-        loop {
-            match effect {
-                Effect::None => return,
-                Effect::Stale => panic!("a live op was taken for stale"),
-                Effect::Wake(waiter) => return waiter.wake(),
-                Effect::Reap { reaper, completion, key, last } => {
-                    let _ = completion;
-                    let op = self.op(key.sequence);
-                    assert_eq!(op.front, Front::Orphan);
-                    op.reaped += 1;
-                    // A reaper that turns the loop: the next answer comes while it is called.
-                    if !last && op.back == Back::Running && self.below(2) == 0 {
-                        let more = self.below(2) == 0;
-                        self.answer(key.sequence, 7, more);
-                    }
-                    effect = match self.slots.reaped(key, reaper, last) {
-                        Ok(effect) => effect,
-                        Err(_reaper) => {
-                            let op = self.op(key.sequence);
-                            assert_eq!(op.back, Back::Done, "reaped before its last answer");
-                            op.front = Front::Gone;
-                            return;
-                        }
-                    };
-                }
-            }
-        }
-    }
-
     fn poll(&mut self, sequence: u64) {
         let op = &self.ops[&sequence];
         let (key, streaming, front) = (op.key, op.streaming, op.front);
@@ -420,35 +324,6 @@ impl Walk {
         }
     }
 
-    /// A cancel leaves for the kernel, which answers at once or finds nothing.
-    fn send_cancel(&mut self) {
-        let Some(key) = self.cancels.pop_front() else { return };
-        if !self.slots.wants_cancel(key) {
-            return;
-        }
-        self.slots.cancel_sent(key);
-        let op = &self.ops[&key.sequence];
-        let found = op.back == Back::Running && !self.leader_runs(op);
-        if !found {
-            self.cancel_answers.push_back((key.index, -libc::ENOENT));
-            return;
-        }
-        // By the rule of the kernel, and now and then by that of its workers.
-        match self.below(3) {
-            0 => self.cancel_answers.push_back((key.index, -libc::EALREADY)),
-            1 => self.cancel_answers.push_back((key.index, 0)),
-            _ => {}
-        }
-        self.answer(key.sequence, -libc::ECANCELED, false);
-    }
-
-    fn answer_cancel(&mut self) {
-        if let Some((index, result)) = self.cancel_answers.pop_front() {
-            let resend = self.slots.cancel_answered(index, result);
-            self.cancels.extend(resend);
-        }
-    }
-
     fn step(&mut self) {
         let on_front =
             |_: &Walk, op: &ModelOp| matches!(op.front, Front::Queued | Front::Sent | Front::Ended);
@@ -537,45 +412,6 @@ impl Walk {
         assert!(matches!(effect, Effect::Stale) && resend.is_none());
         assert!(matches!(self.slots.ask(key, Ask::Cancel), Asked::NotFound), "a stranger was hit");
         assert!(!self.slots.is_in_flight(key) && !self.slots.wants_cancel(key));
-    }
-
-    fn check(&self) {
-        let count =
-            |wanted: fn(&ModelOp) -> bool| self.ops.values().filter(|op| wanted(op)).count();
-        let awaited = count(|op| matches!(op.front, Front::Queued | Front::Sent));
-        let orphans = count(|op| op.front == Front::Orphan);
-        assert_eq!(self.slots.awaited(), awaited, "R4");
-        assert_eq!(self.slots.orphans(), orphans, "R4");
-        assert_eq!(self.slots.is_drained(), awaited + orphans == 0);
-        assert!(self.ops.values().all(|op| op.ends <= 1), "ended twice");
-        let mut expected: Vec<u64> = self
-            .ops
-            .iter()
-            .filter(|(_, op)| matches!(op.front, Front::Queued | Front::Sent | Front::Orphan))
-            .map(|(at, _)| *at)
-            .collect();
-        expected.sort_unstable();
-        let keys: Vec<u64> = self.slots.in_flight().iter().map(|key| key.sequence).collect();
-        assert_eq!(keys, expected);
-        for woken in &self.wakers {
-            assert!(woken.0.load(Ordering::Relaxed) <= 1, "woken twice");
-        }
-    }
-
-    /// Every slot that no op has is on the free list, once.
-    fn check_free_list(&self) {
-        let mut free = 0;
-        let mut at = self.slots.free;
-        while at != NONE {
-            let Stage::Free = self.slots.slots[at as usize].stage else {
-                panic!("a slot in use is on the free list");
-            };
-            free += 1;
-            assert!(free <= self.slots.slots.len(), "the free list has a cycle");
-            at = self.slots.slots[at as usize].started_or_next;
-        }
-        let used = self.ops.values().filter(|op| op.front != Front::Gone).count();
-        assert_eq!(free + used, self.slots.slots.len(), "a slot leaked");
     }
 
     /// Ends everything as teardown does: by cancels alone, but for the answers of the peers.

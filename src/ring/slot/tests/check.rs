@@ -1,0 +1,44 @@
+//! What has to hold after each step of a walk.
+
+use super::{Front, ModelOp, NONE, Ordering, Stage, Walk};
+
+impl Walk {
+    pub(super) fn check(&self) {
+        let count =
+            |wanted: fn(&ModelOp) -> bool| self.ops.values().filter(|op| wanted(op)).count();
+        let awaited = count(|op| matches!(op.front, Front::Queued | Front::Sent));
+        let orphans = count(|op| op.front == Front::Orphan);
+        assert_eq!(self.slots.awaited(), awaited, "R4");
+        assert_eq!(self.slots.orphans(), orphans, "R4");
+        assert_eq!(self.slots.is_drained(), awaited + orphans == 0);
+        assert!(self.ops.values().all(|op| op.ends <= 1), "ended twice");
+        let mut expected: Vec<u64> = self
+            .ops
+            .iter()
+            .filter(|(_, op)| matches!(op.front, Front::Queued | Front::Sent | Front::Orphan))
+            .map(|(at, _)| *at)
+            .collect();
+        expected.sort_unstable();
+        let keys: Vec<u64> = self.slots.in_flight().iter().map(|key| key.sequence).collect();
+        assert_eq!(keys, expected);
+        for woken in &self.wakers {
+            assert!(woken.0.load(Ordering::Relaxed) <= 1, "woken twice");
+        }
+    }
+
+    /// Every slot that no op has is on the free list, once.
+    pub(super) fn check_free_list(&self) {
+        let mut free = 0;
+        let mut at = self.slots.free;
+        while at != NONE {
+            let Stage::Free = self.slots.slots[at as usize].stage else {
+                panic!("a slot in use is on the free list");
+            };
+            free += 1;
+            assert!(free <= self.slots.slots.len(), "the free list has a cycle");
+            at = self.slots.slots[at as usize].started_or_next;
+        }
+        let used = self.ops.values().filter(|op| op.front != Front::Gone).count();
+        assert_eq!(free + used, self.slots.slots.len(), "a slot leaked");
+    }
+}

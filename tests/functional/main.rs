@@ -1,0 +1,16 @@
+//! The runtime as its users see it, by area. One binary; each file names the situations.
+//!
+//! With the feature `chaos` and a seed in `RINGSPUN_CHAOS_SEED` the same tests run under faults.
+
+mod blocking;
+mod ecosystem;
+mod handle;
+mod link;
+mod op;
+mod registered;
+mod runtime;
+mod support;
+mod task;
+mod time;
+mod writer;
+mod wrong_use;
