@@ -1,7 +1,7 @@
 //! A pool of threads for what would hold the core up and what io_uring lacks.
 //!
 //! ```text
-//!  spawn_blocking(f) --> Job --> queue --> thread: runs f --> Job: result --> wake --> BlockingHandle
+//! spawn_blocking(f) -> Job -> queue -> thread: runs f -> Job: result -> wake -> BlockingHandle
 //!                         |                                                              |
 //!                         +------------------------- shared by both --------------------+
 //! ```

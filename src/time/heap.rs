@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Key {index, generation} --> places[index] = {position, generation} --> nodes[position]
-//!                              values[index] = what to hand back           {deadline, sequence, index}
+//!                        values[index] = what to hand back      {deadline, sequence, index}
 //! ```
 //!
 //! `nodes` is the heap proper: 16 bytes an entry, so that the four children of a node are 64 bytes

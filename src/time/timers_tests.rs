@@ -205,7 +205,8 @@ fn waker_panics() {
 #[test]
 fn waker_uses_the_timers() {
     thread_local! {
-        static INSIDE: std::cell::RefCell<Vec<Deadline>> = const { std::cell::RefCell::new(Vec::new()) };
+        static INSIDE: std::cell::RefCell<Vec<Deadline>> =
+            const { std::cell::RefCell::new(Vec::new()) };
     }
     /// Sets, asks and fires from inside of clone, wake and drop.
     struct Meddles;

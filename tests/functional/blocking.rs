@@ -33,7 +33,7 @@ fn gives_its_result() {
 #[test]
 fn a_panic_reaches_the_awaiter() {
     pool_of("panics", 1).block_on(async {
-        let error = spawn_blocking(|| panic!("in the closure")).await.map(|()| ());
+        let error = spawn_blocking(|| panic!("in the closure")).await;
         let error = error.expect_err("it panicked");
         assert!(error.is_panic() && !error.is_cancelled());
         assert!(error.to_string().contains("in the closure"), "{error}");
@@ -89,7 +89,7 @@ fn aborted_before_it_starts() {
         let busy = spawn_blocking(move || wait.recv());
         let queued = spawn_blocking(|| unreachable!("never started"));
         queued.abort();
-        let error = queued.await.map(|()| ()).expect_err("aborted");
+        let error = queued.await.expect_err("aborted");
         assert!(error.is_cancelled(), "{error}");
         drop(release);
         assert!(busy.await.expect("a thread").is_err());
@@ -125,7 +125,7 @@ fn shutdown_waits_for_what_runs_and_cancels_what_waits() {
     drop(runtime);
     assert_eq!(done.load(Ordering::SeqCst), 1);
     assert_eq!(futures::executor::block_on(running).expect("it ran"), 0);
-    let error = futures::executor::block_on(queued).map(|()| ()).expect_err("too late");
+    let error = futures::executor::block_on(queued).expect_err("too late");
     assert!(error.is_cancelled());
 }
 

@@ -65,7 +65,7 @@ fn wakes_a_core_that_sleeps() {
 fn a_panic_comes_back() {
     let runtime = runtime();
     let remote = runtime.handle().spawn(|| async { panic!("far away") });
-    let error = runtime.block_on(remote).map(|()| ()).expect_err("it panicked");
+    let error = runtime.block_on(remote).expect_err("it panicked");
     assert_eq!(text_of(&*error.into_panic()), "far away");
     // The closure itself panics: the core lives, the handle is told.
     let making = || -> std::future::Ready<()> { panic!("while making it") };

@@ -2,6 +2,9 @@
 //!
 //! With the feature `chaos` and a seed in `RINGSPUN_CHAOS_SEED` the same tests run under faults.
 
+#![allow(clippy::async_yields_async, reason = "handles are carried out of the runtime on purpose")]
+#![allow(clippy::type_complexity, reason = "the types of held ops")]
+
 mod blocking;
 mod ecosystem;
 mod handle;

@@ -385,8 +385,8 @@ fn eventfd() -> OwnedFd {
 fn count(counter: &OwnedFd) -> u64 {
     let mut file = File::from(counter.try_clone().expect("a duplicate"));
     let mut bytes = [0; 8];
-    match file.read(&mut bytes) {
-        Ok(_) => u64::from_ne_bytes(bytes),
+    match file.read_exact(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
         Err(error) => {
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
             0

@@ -104,7 +104,7 @@ fn a_panic_stays_in_its_task() {
             "untouched"
         });
         let task = ringspun::spawn(async { panic!("of this task alone") });
-        let error = task.await.map(|()| ()).expect_err("it panicked");
+        let error = task.await.expect_err("it panicked");
         assert!(error.is_panic() && !error.is_cancelled());
         assert!(error.to_string().contains("of this task alone"), "{error}");
         assert_eq!(text_of(&*error.into_panic()), "of this task alone");

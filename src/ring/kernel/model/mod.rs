@@ -18,6 +18,12 @@
 //!
 //! The descriptors that it hands out are real placeholders (ends of pipes), so that an `OwnedFd`
 //! stays honest; the notifier is a real eventfd, which Miri has.
+//!
+//! # Safety
+//!
+//! The seam's two unsafe functions have their shape here. Their promise is checked, not relied on.
+
+#![allow(unsafe_code)]
 
 pub mod control;
 mod descriptors;
@@ -70,7 +76,6 @@ impl Kernel {
     /// # Safety
     ///
     /// O1 and O2 hold for each entry.
-    #[allow(unsafe_code, reason = "the seam's shape")]
     pub(crate) unsafe fn push(&mut self, chain: &[Sqe]) -> Result<(), Full> {
         with(|world| world.push(self.ring, chain)).then_some(()).ok_or(Full)
     }
@@ -80,7 +85,6 @@ impl Kernel {
     /// # Safety
     ///
     /// As for `push`.
-    #[allow(unsafe_code, reason = "the seam's shape")]
     pub(crate) unsafe fn push_one(&mut self, words: [u64; 8]) -> Result<(), Full> {
         // SAFETY: the caller's promise.
         unsafe { self.push(&[Sqe::from_words(words)]) }
