@@ -24,8 +24,10 @@ use crate::ring::kernel::Sqe;
 ///
 /// # Cancellation
 ///
-/// One that waits in a kernel worker (a FIFO without a partner) is interrupted: `ECANCELED`. If the
-/// future is dropped and the file was open already, it is closed; one that was created stays.
+/// One that waits in a kernel worker (a FIFO without a partner, opened with `O_CREAT`) is
+/// interrupted: `ECANCELED`. Without `O_CREAT` the kernel first tries without waiting, and a FIFO
+/// that is opened for reading is open at once. If the future is dropped and the file was open
+/// already, it is closed; one that was created stays.
 #[derive(Debug)]
 pub struct OpenAt {
     dir: OpFd,

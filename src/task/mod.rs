@@ -169,7 +169,7 @@ pub fn id() -> Id {
     try_id().expect("ringspun::task::id was called outside a task: call it in a spawned future")
 }
 
-/// The id of the task that runs this code, if a task does.
+/// The id of the task that runs this code, if a task does. The future of `block_on` counts as one.
 pub fn try_id() -> Option<Id> {
     current::with(|tasks| Some(tasks?.running()?.header().id))
 }

@@ -52,8 +52,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Gives this thread, and those it will start, an empty file table but for 0, 1 and 2.
 ///
-/// Once for each thread: what a ring leaves behind in the kernel (its workers) goes on with the table
-/// that the thread had then, and would look for descriptors there.
+/// Once for each thread: what a ring leaves behind in the kernel (its workers) goes on with the
+/// table that the thread had then, and would look for descriptors there.
 pub(crate) fn own_files() {
     thread_local! {
         static OWN: Cell<bool> = const { Cell::new(false) };

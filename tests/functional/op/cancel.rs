@@ -38,8 +38,8 @@ struct Target {
     id: OpId,
 }
 
-/// Asked: found at once, or (a kernel worker has it) on its way. Under chaos a signal, or the second
-/// of two cancels, may have been faster; the op's outcome is the same.
+/// Asked: found at once, or (a kernel worker has it) on its way. Under chaos a signal, or the
+/// second of two cancels, may have been faster; the op's outcome is the same.
 #[track_caller]
 fn was_asked(answer: Result<(), CancelError>) {
     let chaos = std::env::var_os("RINGSPUN_CHAOS_SEED").is_some();

@@ -259,8 +259,8 @@ async fn create_new(folder: &Folder, name: &str) -> io::Result<OwnedFd> {
     }
 }
 
-/// For a FIFO. An open is tried without waiting first, and for a reader of a FIFO that succeeds; what
-/// may create goes to a kernel worker at once, and waits there.
+/// For a FIFO. An open is tried without waiting first, and for a reader of a FIFO that succeeds;
+/// what may create goes to a kernel worker at once, and waits there.
 const WAITING: i32 = libc::O_RDONLY | libc::O_CREAT;
 
 /// A FIFO: to open it for reading waits until somebody opens it for writing.
