@@ -151,7 +151,7 @@ fn echo_server_says_why_it_cannot_listen() {
 }
 
 #[test]
-fn echo_client_sends_and_receives() {
+fn z14_echo_client_sends_and_receives() {
     let server = Server::start(&[]);
     let mut client = example("echo_client");
     client.args(["--addr", &server.address]);

@@ -120,6 +120,11 @@ impl<T: MultiOp> Multishot<T> {
         Ok(())
     }
 
+    /// Its ring has been shut down: it cannot be armed again.
+    fn is_homeless(&self) -> bool {
+        self.ring.as_ref().is_some_and(|ring| ring.is_closed())
+    }
+
     fn item(&mut self, completion: Completion) -> Option<T::Item> {
         // SAFETY: the op is here until `drop`; O7 allows the look.
         let op = unsafe { self.op.assume_init_mut() };
@@ -143,7 +148,7 @@ impl<T: MultiOp> Stream for Multishot<T> {
         loop {
             match this.stage {
                 Stage::Ended => return Poll::Ready(None),
-                Stage::Idle if this.cancelled => this.stage = Stage::Ended,
+                Stage::Idle if this.cancelled || this.is_homeless() => this.stage = Stage::Ended,
                 Stage::Idle => {
                     if let Err(unsupported) = this.arm(cx) {
                         this.stage = Stage::Ended;

@@ -76,7 +76,6 @@ impl Parker {
 
 /// Submits, then watches the completion queue, the kernel's flags and the inbox.
 fn look(core: &Core, wait: Wait, budget: Option<Duration>) -> io::Result<bool> {
-    core.ring.enter(Wait::No)?;
     let started = Instant::now();
     let due = match wait {
         Wait::AtMost(duration) => Some(duration),
@@ -84,11 +83,11 @@ fn look(core: &Core, wait: Wait, budget: Option<Duration>) -> io::Result<bool> {
     };
     let mut pauses = 0_u32;
     loop {
+        // One enter may leave a part behind, and deferred work becomes completions in an enter only.
+        if core.ring.needs_enter() {
+            core.ring.enter(Wait::No)?;
+        }
         if core.ring.has_completions() {
-            // Deferred work becomes completions in an enter only.
-            if core.ring.needs_enter() {
-                core.ring.enter(Wait::No)?;
-            }
             return Ok(true);
         }
         if core.tasks.has_remote() {

@@ -7,6 +7,7 @@
 
 mod blocking;
 mod ecosystem;
+mod flood;
 mod handle;
 mod link;
 mod op;
