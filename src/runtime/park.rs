@@ -83,7 +83,8 @@ fn look(core: &Core, wait: Wait, budget: Option<Duration>) -> io::Result<bool> {
     };
     let mut pauses = 0_u32;
     loop {
-        // One enter may leave a part behind, and deferred work becomes completions in an enter only.
+        // One enter may leave a part behind, and deferred work becomes completions in an enter
+        // only.
         if core.ring.needs_enter() {
             core.ring.enter(Wait::No)?;
         }
