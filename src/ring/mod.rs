@@ -376,6 +376,7 @@ impl Ring {
             wait => wait,
         };
         inner.counters.enters += 1;
+        inner.counters.overflows += u64::from(kernel.flags().overflow);
         let entered = kernel.enter(wait)?;
         inner.counters.submitted += u64::from(entered.submitted);
         Ok(())
