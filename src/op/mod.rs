@@ -47,6 +47,8 @@ mod link_timeout;
 mod mkdir_at;
 mod multishot;
 mod nop;
+#[allow(dead_code, reason = "each is used by one layer above or another")]
+pub(crate) mod now;
 mod open_at;
 mod path;
 mod poll_add;

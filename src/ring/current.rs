@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::rc::Rc;
 
-use super::Ring;
+use super::{Disturbance, Ring};
 
 thread_local! {
     static CURRENT: Cell<*const Ring> = const { Cell::new(ptr::null()) };
@@ -49,6 +49,18 @@ pub(crate) fn current() -> Option<Rc<Ring>> {
 #[inline]
 pub(crate) fn is_current(ring: &Rc<Ring>) -> bool {
     ptr::eq(CURRENT.get(), Rc::as_ptr(ring))
+}
+
+/// What the current ring's kernel makes of a direct call of so many bytes; without a ring nothing.
+#[inline]
+pub(crate) fn disturb(bytes: usize) -> Disturbance {
+    let current = CURRENT.get();
+    if current.is_null() {
+        return Disturbance::Go;
+    }
+    // SAFETY: C1: the pointer keeps a reference while it stands in the thread-local, and no code
+    // that could change that runs in here.
+    unsafe { &*current }.disturb(bytes)
 }
 
 impl Drop for EnterGuard {

@@ -61,9 +61,10 @@ pub(crate) use self::cancel::{CancelBegun, Dropped};
 pub use self::completion::Completion;
 pub(crate) use self::completion::{Answer, Ask, Origin, is_interrupted};
 pub(crate) use self::config::{Config, SQ_ENTRIES_DEFAULT};
-pub(crate) use self::current::{EnterGuard, current, enter as enter_current, is_current};
+pub(crate) use self::current::{EnterGuard, current, disturb, enter as enter_current, is_current};
 pub use self::id::OpId;
 pub use self::kernel::Pretend;
+pub(crate) use self::kernel::direct::{self, Disturbance};
 pub(crate) use self::kernel::{Capabilities, Wait};
 use self::kernel::{
     EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Kernel,
@@ -380,6 +381,15 @@ impl Ring {
         let entered = kernel.enter(wait)?;
         inner.counters.submitted += u64::from(entered.submitted);
         Ok(())
+    }
+
+    /// What the kernel makes of a direct call of so many bytes.
+    #[inline]
+    pub(crate) fn disturb(&self, bytes: usize) -> Disturbance {
+        match &mut self.inner.borrow_mut().kernel {
+            Some(kernel) => kernel.disturb(bytes),
+            None => Disturbance::Go,
+        }
     }
 
     /// Whether an `enter` would do anything besides waiting.

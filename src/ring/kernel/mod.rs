@@ -15,6 +15,8 @@ mod abi;
 mod calls;
 #[cfg(all(feature = "chaos", not(ringspun_model)))]
 mod chaos;
+#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no such calls"))]
+pub(crate) mod direct;
 mod eventfd;
 mod fault;
 #[cfg(ringspun_model)]

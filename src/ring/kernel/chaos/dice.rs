@@ -44,6 +44,9 @@ pub(crate) struct Odds {
     pub(crate) enter_busy: u32,
     pub(crate) enter_partial: u32,
     pub(crate) enter_early: u32,
+    /// A direct call finds no room; moves a part.
+    pub(crate) direct_again: u32,
+    pub(crate) direct_short: u32,
 }
 
 impl Odds {
@@ -63,6 +66,8 @@ impl Odds {
         enter_busy: 0,
         enter_partial: 0,
         enter_early: 0,
+        direct_again: 0,
+        direct_short: 0,
     };
 
     /// What the runtime hides from its user: a suite that knows nothing of chaos passes.
@@ -80,6 +85,8 @@ impl Odds {
         enter_busy: 200,
         enter_partial: 100,
         enter_early: 50,
+        direct_again: 200,
+        direct_short: 0,
     };
 
     /// Also what a user can see and has to bear.
@@ -89,6 +96,7 @@ impl Odds {
         again: 200,
         no_memory: 20,
         no_buffers: 50,
+        direct_short: 300,
         ..Odds::HIDDEN
     };
 }
@@ -111,4 +119,6 @@ pub(crate) struct ChaosCounters {
     pub(crate) enter_busy: u64,
     pub(crate) enter_partial: u64,
     pub(crate) enter_early: u64,
+    pub(crate) direct_again: u64,
+    pub(crate) direct_short: u64,
 }

@@ -28,6 +28,8 @@
 //!   never early: timers are safe.
 //! - *A multishot ends early*: it is really cancelled; its last item is kept until the kernel has
 //!   said the final word, which is swallowed, and then delivered as the last one.
+//! - *Direct calls* that do not wait: `WouldBlock`, and fewer bytes of a stream's write. Never of
+//!   what is a datagram or a record.
 //! - *enter*: `EINTR` only with nothing to submit and a wait; `EBUSY` only while the queue is
 //!   over-full; what is submitted is a prefix, cut between chains; a wait may end early with
 //!   nothing.
@@ -63,6 +65,7 @@ use self::dice::{Dice, Odds};
 #[cfg(test)]
 pub(crate) use self::faults::legal;
 use self::submit::Entrance;
+use super::direct::Disturbance;
 use super::{Capabilities, Cqe, Entered, Flags, Full, Request, Sqe, Wait, Why, uring};
 
 /// The real kernel, and between it and the ring somebody who means ill.
@@ -84,6 +87,8 @@ struct Mischief {
     board: Board,
     /// Enters in a row that did nothing.
     refusals: u8,
+    /// Direct calls in a row that found no room.
+    calls_refused: u8,
 }
 
 /// How often in a row one kind of fault may come.
@@ -135,6 +140,13 @@ impl Kernel {
         let entered = mischief.enter(&mut self.real, wait);
         mischief.take_in(&mut self.real);
         entered
+    }
+
+    /// What becomes of a call that does not wait and would move so many bytes: it may find no room,
+    /// or move a part.
+    pub(crate) fn disturb(&mut self, bytes: usize) -> Disturbance {
+        let Some(mischief) = &mut self.mischief else { return Disturbance::Go };
+        mischief.disturb(bytes)
     }
 
     #[inline]
@@ -196,7 +208,23 @@ impl Mischief {
             entrance: Entrance::new(sq_entries),
             board: Board::default(),
             refusals: 0,
+            calls_refused: 0,
         }
+    }
+
+    fn disturb(&mut self, bytes: usize) -> Disturbance {
+        if self.calls_refused < IN_A_ROW_MAX && self.dice.chance(self.odds.direct_again) {
+            self.calls_refused += 1;
+            self.counters.direct_again += 1;
+            return Disturbance::WouldBlock;
+        }
+        self.calls_refused = 0;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if bytes > 1 && self.dice.chance(self.odds.direct_short) {
+            self.counters.direct_short += 1;
+            return Disturbance::AtMost(1 + self.dice.below(bytes - 1) as usize);
+        }
+        Disturbance::Go
     }
 
     /// Something goes on in here that only enters bring to its end.
