@@ -112,7 +112,11 @@ pub mod blocking;
 #[cfg(not(loom))]
 pub mod buf;
 #[cfg(not(loom))]
+pub mod io;
+#[cfg(not(loom))]
 mod macros;
+#[cfg(not(loom))]
+pub mod net;
 #[cfg(not(loom))]
 pub mod op;
 #[cfg(not(loom))]

@@ -25,7 +25,7 @@ const LAYERS: [(&str, &[&str], &str); 22] = [
     ("ring", &["buf", "wake"], "slots wake; buffer rings hold buffers; ops are not known"),
     ("op", &["ring", "buf", "time"], "an op is an entry, a buffer and maybe a deadline (`Timed`)"),
     ("uring", &["op", "ring", "buf"], "the low-level face of ring and ops"),
-    ("io", &["buf"], "traits and helpers over owned buffers"),
+    ("io", &["op", "buf", "wake"], "the op belongs to the object; its waiters stand in a line"),
     ("net", &["op", "io", "buf", "time", "blocking"], "names are resolved on the blocking pool"),
     ("fs", &["op", "io", "buf", "blocking"], "directories are listed on the blocking pool"),
     ("signal", &["op", "io", "buf"], "an eventfd that is read"),
@@ -52,7 +52,8 @@ const LIBC_CALLS: [(&str, &str, &str); 4] = [
 ];
 
 /// Files of `op/` that are no ops: no row in the opcode table, no test of their own name.
-const OP_HELPERS: [&str; 12] = [
+const OP_HELPERS: [&str; 13] = [
+    "detach",
     "now",
     "path",
     "mod",

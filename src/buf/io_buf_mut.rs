@@ -194,6 +194,18 @@ unsafe impl<const N: usize> IoBufMut for &'static mut [u8; N] {
     unsafe fn set_init(&mut self, _len: usize) {}
 }
 
+/// Copies `bytes` into `buf` from its first byte on, as far as they fit; answers how many did.
+pub(crate) fn copy_into<B: IoBufMut>(buf: &mut B, bytes: &[u8]) -> usize {
+    let count = bytes.len().min(buf.capacity());
+    let start = buf.stable_mut_ptr();
+    // SAFETY: B2: `capacity` bytes may be written; `bytes` is borrowed apart from `buf`, which is
+    // borrowed uniquely.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, count) };
+    // SAFETY: B2: the first `count` bytes have just been written.
+    unsafe { buf.set_init(count) };
+    count
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::{IoBuf, IoBufMut};

@@ -92,6 +92,7 @@ use std::io;
 pub use self::aligned::AlignedBuf;
 pub use self::io_buf::IoBuf;
 pub use self::io_buf_mut::IoBufMut;
+pub(crate) use self::io_buf_mut::copy_into;
 pub use self::slice::Slice;
 pub use self::vectored::{IoVec, IoVectoredBuf, IoVectoredBufMut, VectoredSlice};
 

@@ -8,14 +8,17 @@
 
 #![allow(unsafe_code)]
 
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Waker};
 
 use io_uring::opcode;
 
-use super::{Completion, IntoOpFd, Op, OpFd};
-use crate::ring::Origin;
-use crate::ring::kernel::Sqe;
+use super::{Completion, IntoOpFd, Op, OpFd, Submission};
+use crate::ring::kernel::{IOSQE_ASYNC, Sqe};
+use crate::ring::{self, Origin};
 
 /// Closes a descriptor of which it is the only owner: an [`OwnedFd`], a
 /// [`SharedFd`](super::SharedFd) without other owners, or a registered file
@@ -40,6 +43,8 @@ use crate::ring::kernel::Sqe;
 #[derive(Debug)]
 pub struct Close {
     target: Target,
+    /// By a kernel worker: it may take long, and would hold up the core.
+    aside: bool,
 }
 
 #[derive(Debug)]
@@ -53,8 +58,18 @@ enum Target {
 impl Close {
     /// Describes the close.
     pub fn new(fd: impl IntoOpFd) -> Close {
-        Close { target: Target::Asked(fd.into_op_fd()) }
+        Close { target: Target::Asked(fd.into_op_fd()), aside: false }
     }
+}
+
+/// Closes a descriptor whose close may take long (`SO_LINGER`) in a kernel worker. Without a ring
+/// it is closed here.
+pub(super) fn close_aside(fd: OwnedFd) {
+    let Some(ring) = ring::current().filter(|ring| !ring.is_closed()) else { return };
+    let close = Close { target: Target::Asked(fd.into_op_fd()), aside: true };
+    let mut submission = Submission::new(close, Some(ring));
+    let _ = Pin::new(&mut submission).poll(&mut Context::from_waker(Waker::noop()));
+    submission.leave(None);
 }
 
 // SAFETY: O1: the entry has no pointer; the descriptor that it closes is the op's own and nobody
@@ -81,6 +96,9 @@ unsafe impl Op for Close {
                 sqe.file_index = index.saturating_add(1);
             }
             Target::Asked(_) | Target::Busy => return super::refused(),
+        }
+        if self.aside {
+            sqe.flags |= IOSQE_ASYNC;
         }
         sqe
     }

@@ -2,13 +2,16 @@
 //!
 //! # Safety
 //!
-//! The standard streams are borrowed for ever: std opens what of them is closed before `main`, and
-//! closing them is not possible in safe code.
+//! A shared descriptor is taken out of its owner once: by `try_unwrap`, which keeps that from being
+//! dropped, or by the drop. The standard streams are borrowed for ever: std opens what of them is
+//! closed before `main`, and closing them is not possible in safe code.
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,12 +21,21 @@ use crate::ring::kernel::{IOSQE_FIXED_FILE, Sqe};
 /// A descriptor with many owners on one core, among them the ops in flight on it. The last one
 /// closes it.
 #[derive(Clone, Debug)]
-pub struct SharedFd(Rc<OwnedFd>);
+pub struct SharedFd(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Always there, but for the time in which it is given away or closed.
+    fd: ManuallyDrop<OwnedFd>,
+    /// Its close may take long (`SO_LINGER`): it is not to happen on this core.
+    lingers: Cell<bool>,
+}
 
 impl SharedFd {
     /// Takes a descriptor over.
     pub fn new(fd: impl Into<OwnedFd>) -> SharedFd {
-        SharedFd(Rc::new(fd.into()))
+        let fd = ManuallyDrop::new(fd.into());
+        SharedFd(Rc::new(Shared { fd, lingers: Cell::new(false) }))
     }
 
     /// The descriptor itself, if nobody else owns it, no op either.
@@ -32,7 +44,15 @@ impl SharedFd {
     ///
     /// Gives itself back while there are other owners.
     pub fn try_unwrap(self) -> Result<OwnedFd, SharedFd> {
-        Rc::try_unwrap(self.0).map_err(SharedFd)
+        let shared = Rc::try_unwrap(self.0).map_err(SharedFd)?;
+        let mut shared = ManuallyDrop::new(shared);
+        // SAFETY: O4: it is taken once: `shared` is never dropped, nor used again.
+        Ok(unsafe { ManuallyDrop::take(&mut shared.fd) })
+    }
+
+    /// Says whether its close may take long.
+    pub(crate) fn set_lingers(&self, lingers: bool) {
+        self.0.lingers.set(lingers);
     }
 
     /// How many owners there are.
@@ -44,13 +64,23 @@ impl SharedFd {
 
 impl AsFd for SharedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.fd.as_fd()
     }
 }
 
 impl AsRawFd for SharedFd {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.0.fd.as_raw_fd()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: O4: it is taken once: this is the drop, and `try_unwrap` prevents it.
+        let fd = unsafe { ManuallyDrop::take(&mut self.fd) };
+        if self.lingers.get() {
+            super::close::close_aside(fd);
+        }
     }
 }
 

@@ -19,10 +19,10 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Interrupt, Op, OpId, Timed, sealed};
-use crate::ring::{Ask, Completion, Dropped, Outcome, Reaper, Ring, SlotKey};
+use crate::ring::{Ask, Completion, Dropped, Outcome, Reaper, Ring, SlotKey, Wait};
 
 /// The future of one op: submitted at its first poll, resolved by the kernel's answer.
 ///
@@ -147,6 +147,88 @@ impl<T: Op> Submission<T> {
         }
     }
 
+    /// True between the first poll and the outcome.
+    #[inline]
+    pub(crate) fn is_submitted(&self) -> bool {
+        self.stage == Stage::Submitted
+    }
+
+    /// The outcome, if it is there. Nobody is kept to be woken.
+    pub(crate) fn take_if_done(&mut self) -> Option<T::Output> {
+        let Some(ring) = &self.ring else { return None };
+        if self.stage != Stage::Submitted {
+            return None;
+        }
+        match ring.poll_done(self.key, T::RESTARTABLE) {
+            Poll::Ready(Ok(Outcome::Done(completion))) => Some(self.finish(completion)),
+            Poll::Ready(Ok(Outcome::Restart)) => {
+                self.stage = Stage::Reserved;
+                None
+            }
+            Poll::Pending | Poll::Ready(Err(_)) => None,
+        }
+    }
+
+    /// Ends the op now and answers its real outcome: turns the ring, not the tasks, until the
+    /// kernel has said the last word. `None` if it was not submitted, or its ring is closed.
+    ///
+    /// For what is poll-driven only: a kernel worker may take its time. After a second it gives up.
+    pub(crate) fn finish_now(&mut self) -> Option<T::Output> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        const ROUND: Duration = Duration::from_millis(10);
+        let ring = Rc::clone(self.ring.as_ref()?);
+        if self.stage != Stage::Submitted {
+            return None;
+        }
+        let begun = Instant::now();
+        loop {
+            if let Some(output) = self.take_if_done() {
+                return Some(output);
+            }
+            ring.ask(self.key, Ask::Cancel);
+            let closed = self.stage != Stage::Submitted || ring.enter(Wait::AtMost(ROUND)).is_err();
+            if closed || begun.elapsed() > PATIENCE {
+                return None;
+            }
+            ring.dispatch();
+        }
+    }
+
+    /// Lets the op go on without its future, for a limited time. What it answers is dropped.
+    pub(crate) fn detach(self) {
+        let Some(ring) = self.ring.clone() else { return };
+        if self.stage != Stage::Submitted || ring.is_closed() {
+            return;
+        }
+        let timer = super::detach::start(&ring, self.key);
+        self.leave(timer);
+    }
+
+    /// Leaves the op in the kernel, without asking for its end; when it is done, asks for that of
+    /// `timer`. `None`: it had ended, or is not in the kernel; then it is dropped as usual.
+    pub(super) fn leave(mut self, timer: Option<SlotKey>) -> Option<SlotKey> {
+        let ring = Rc::clone(self.ring.as_ref()?);
+        if self.stage != Stage::Submitted || !ring.push_out(self.key) {
+            if let Some(timer) = timer {
+                ring.ask(timer, Ask::Drop);
+            }
+            return None;
+        }
+        self.stage = Stage::Done;
+        let op = std::mem::replace(&mut self.op, MaybeUninit::uninit());
+        let key = self.key;
+        let mut reap = Remains(Some(op));
+        let weak = Rc::downgrade(&ring);
+        let reaper = Reaper::Single(Box::new(move |completion| {
+            if let (Some(timer), Some(ring)) = (timer, weak.upgrade()) {
+                ring.ask(timer, Ask::Drop);
+            }
+            reap.reap(completion);
+        }));
+        ring.leave(key, reaper);
+        Some(key)
+    }
+
     #[track_caller]
     #[inline]
     fn bind(&mut self) -> Rc<Ring> {
@@ -260,14 +342,21 @@ impl<T: Op> Drop for Submission<T> {
 
 /// What takes the answer of an op whose future is gone.
 fn reaper<T: Op>(op: MaybeUninit<T>) -> Reaper {
-    let mut op = Some(op);
-    Reaper::Single(Box::new(move |completion| {
-        let Some(op) = op.take() else { return };
+    let mut remains = Remains(Some(op));
+    Reaper::Single(Box::new(move |completion| remains.reap(completion)))
+}
+
+/// The op of a future that is gone (O2).
+struct Remains<T: Op>(Option<MaybeUninit<T>>);
+
+impl<T: Op> Remains<T> {
+    fn reap(&mut self, completion: Completion) {
+        let Some(op) = self.0.take() else { return };
         // SAFETY: the future moved its op in here, initialised, and it is taken once.
         let op = unsafe { op.assume_init() };
         // SAFETY: O3: the ring calls this with the last completion of this op's entry.
         drop(unsafe { op.complete(completion) });
-    }))
+    }
 }
 
 impl<T: Op> sealed::Sealed for Submission<T> {

@@ -1,6 +1,7 @@
 //! How ops end before they are done: asked for by their users, or because nobody waits any more.
 
 use super::completion::{Ask, Completion};
+use super::kernel::Wait;
 use super::slot::{Abandoned, Asked, Reaper, SlotKey};
 use super::{OpId, Ring};
 use crate::wake::quietly;
@@ -116,9 +117,38 @@ impl Ring {
 
     /// Leaves an op that the kernel has to `reaper`, and asks for its cancel.
     pub(crate) fn orphan(&self, key: SlotKey, reaper: Reaper) {
+        self.hand_over(key, reaper, true);
+    }
+
+    /// As `orphan`, but the op is to go on.
+    pub(crate) fn leave(&self, key: SlotKey, reaper: Reaper) {
+        self.hand_over(key, reaper, false);
+    }
+
+    /// Brings an op that waits for room into the kernel. False if it is not there in the end.
+    pub(crate) fn push_out(&self, key: SlotKey) -> bool {
+        const ROUNDS_MAX: u32 = 256;
+        for _ in 0..ROUNDS_MAX {
+            if self.is_in_flight(key) {
+                return true;
+            }
+            let waits = self.inner.borrow().slots.is_submitted(key);
+            if !waits || self.enter(Wait::No).is_err() {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// A send of a dropped stream has run out of time.
+    pub(crate) fn count_abandoned(&self) {
+        self.inner.borrow_mut().counters.abandoned += 1;
+    }
+
+    fn hand_over(&self, key: SlotKey, reaper: Reaper, ask: bool) {
         let (effect, waiter) = {
             let mut inner = self.inner.borrow_mut();
-            let (effect, asked, waiter) = inner.slots.orphan(key, reaper);
+            let (effect, asked, waiter) = inner.slots.orphan(key, reaper, ask);
             inner.counters.orphaned += 1;
             if matches!(asked, Asked::Send) {
                 inner.cancels.push_back(key);

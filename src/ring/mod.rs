@@ -94,6 +94,7 @@ pub(crate) struct Counters {
     pub(crate) cancels_sent: u64,
     pub(crate) cancels_failed: u64,
     pub(crate) orphaned: u64,
+    pub(crate) abandoned: u64,
     pub(crate) panics: u64,
     pub(crate) backlog_max: u64,
 }
@@ -309,6 +310,20 @@ impl Ring {
                 }
                 Polled::Lost => return Poll::Ready(Err(Lost)),
             }
+        }
+    }
+
+    /// Like `poll`, with nobody to wake.
+    pub(crate) fn poll_done(&self, key: SlotKey, restartable: bool) -> Poll<Result<Outcome, Lost>> {
+        // The waker is only compared.
+        let polled = self.inner.borrow_mut().slots.poll(key, Waker::noop(), restartable);
+        match polled {
+            Polled::Ready(answer, ask) => {
+                Poll::Ready(Ok(Outcome::Done(Completion::new(answer, ask))))
+            }
+            Polled::Restart => Poll::Ready(Ok(Outcome::Restart)),
+            Polled::Pending { .. } => Poll::Pending,
+            Polled::Lost => Poll::Ready(Err(Lost)),
         }
     }
 

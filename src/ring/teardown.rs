@@ -33,6 +33,7 @@ impl Ring {
         if self.is_closed() {
             return Vec::new();
         }
+        self.finish_sends(deadline);
         self.end_queued();
         self.cancel_again();
         let deadline = deadline.max(Kernel::now() + GRACE);
@@ -43,6 +44,17 @@ impl Ring {
         let kernel = self.inner.borrow_mut().kernel.take();
         drop(kernel);
         lost
+    }
+
+    /// Sends of dropped streams are to arrive; their own timeouts end those that do not.
+    fn finish_sends(&self, deadline: Instant) {
+        while self.inner.borrow().slots.has_left() {
+            let rest = deadline.saturating_duration_since(Kernel::now());
+            if rest.is_zero() || self.enter(Wait::AtMost(rest.min(ROUND))).is_err() {
+                return;
+            }
+            self.dispatch();
+        }
     }
 
     /// What never reached the kernel ends here.

@@ -83,10 +83,14 @@ impl Core {
         if self.timers.any() { self.timers.fire(self.timers.now()) } else { 0 }
     }
 
-    /// What was asked for leaves before `block_on` returns; completions stay for the next.
+    /// What was asked for leaves before `block_on` returns; completions stay for the next, but the
+    /// descriptors of what was dropped are closed now.
     fn flush(&self) -> io::Result<()> {
         if self.ring.needs_enter() {
             self.ring.enter(Wait::No).map_err(|error| self.fail(error))?;
+        }
+        if self.ring.orphans() > 0 {
+            self.ring.dispatch();
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub cancels_failed: u64,
     /// Ops whose future was dropped while the kernel had them.
     pub orphaned: u64,
+    /// Sends of dropped streams that were given up, for the peer did not read.
+    pub abandoned: u64,
     /// The most entries that waited for room in the submission queue at a time.
     pub backlog_max: u64,
     /// Ops that a future may wait for, now.
@@ -63,6 +65,7 @@ impl Metrics {
             cancels_sent: ring.cancels_sent,
             cancels_failed: ring.cancels_failed,
             orphaned: ring.orphaned,
+            abandoned: ring.abandoned,
             backlog_max: ring.backlog_max,
             ops_awaited: core.ring.awaited(),
             ops_orphaned: core.ring.orphans(),

@@ -10,6 +10,7 @@ mod ecosystem;
 mod flood;
 mod handle;
 mod link;
+mod net;
 mod op;
 mod registered;
 mod runtime;

@@ -3,6 +3,8 @@
 use io_uring::opcode;
 
 pub(crate) const IOSQE_FIXED_FILE: u8 = 1 << 0;
+/// To a worker at once.
+pub(crate) const IOSQE_ASYNC: u8 = 1 << 4;
 pub(crate) const IOSQE_IO_DRAIN: u8 = 1 << 1;
 pub(crate) const IOSQE_IO_LINK: u8 = 1 << 2;
 pub(crate) const IOSQE_IO_HARDLINK: u8 = 1 << 3;

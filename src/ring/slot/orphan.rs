@@ -33,12 +33,13 @@ impl Slots {
         }
     }
 
-    /// InKernel -> Orphaned: the reaper stays until the last answer, and a cancel is asked for.
+    /// InKernel -> Orphaned: the reaper stays until the last answer; with `ask` a cancel is wanted.
     /// Effects: answers that a stream had not taken; the waiter, to be dropped.
     pub(crate) fn orphan(
         &mut self,
         key: SlotKey,
         reaper: Reaper,
+        ask: bool,
     ) -> (Effect, Asked, Option<LocalWaker>) {
         let slot = self.slot_mut(key);
         let waiter = slot.waiter.take();
@@ -50,8 +51,13 @@ impl Slots {
         slot.stage = Stage::Orphaned;
         self.awaited -= usize::from(!ended);
         self.orphans += 1;
-        let asked = if ended { Asked::NotFound } else { self.ask(key, Ask::Drop) };
+        let asked = if ended || !ask { Asked::NotFound } else { self.ask(key, Ask::Drop) };
         (self.first_late(key), asked, waiter)
+    }
+
+    /// Ops that go on without a future, and are meant to.
+    pub(crate) fn has_left(&self) -> bool {
+        self.slots.iter().any(|slot| slot.stage == Stage::Orphaned && slot.ask == Ask::Nobody)
     }
 
     fn first_late(&mut self, key: SlotKey) -> Effect {

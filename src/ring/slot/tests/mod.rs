@@ -310,7 +310,7 @@ impl Walk {
                 let running = op.back != Back::Done;
                 let call: Box<dyn FnMut(Completion)> = Box::new(drop);
                 let reaper = if streaming { Reaper::Multi(call) } else { Reaper::Single(call) };
-                let (effect, asked, _waiter) = self.slots.orphan(key, reaper);
+                let (effect, asked, _waiter) = self.slots.orphan(key, reaper, true);
                 if matches!(asked, Asked::Send) {
                     self.cancels.push_back(key);
                 }

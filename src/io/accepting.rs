@@ -1,0 +1,85 @@
+//! The accepting direction of a listener: the accept belongs to it, not to whoever waits.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockAddr;
+
+use super::turns::Turns;
+use crate::op::{Accept, AcceptWithAddress, SharedFd, Submission, submit};
+
+/// The accepts of one listener.
+pub(crate) struct Accepting {
+    fd: SharedFd,
+    turns: Turns,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    armed: Option<Submission<AcceptWithAddress>>,
+    /// Taken from the kernel and not yet by anybody.
+    held: VecDeque<(OwnedFd, SockAddr)>,
+}
+
+impl Accepting {
+    pub(crate) fn new(fd: SharedFd) -> Accepting {
+        Accepting { fd, turns: Turns::default(), state: RefCell::default() }
+    }
+
+    pub(crate) fn fd(&self) -> &SharedFd {
+        &self.fd
+    }
+
+    /// The next connection. Dropping the future loses none: the accept stays armed, and what it
+    /// brings is for the next.
+    pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, SockAddr)> {
+        let mut turn = self.turns.turn();
+        poll_fn(|cx| {
+            ready!(turn.poll(cx));
+            self.poll_accept(cx)
+        })
+        .await
+    }
+
+    /// For the faces without futures.
+    pub(crate) fn poll_face(&self, cx: &mut Context<'_>) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
+        if self.turns.poll_without_ticket(cx) { self.poll_accept(cx) } else { Poll::Pending }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            // A waker's own code has come back here.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        if let Some(held) = state.held.pop_front() {
+            return Poll::Ready(Ok(held));
+        }
+        let armed =
+            state.armed.get_or_insert_with(|| submit(Accept::new(&self.fd, 0).with_address()));
+        let answer = ready!(Pin::new(armed).poll(cx));
+        state.armed = None;
+        Poll::Ready(answer)
+    }
+
+    /// Ends the armed accept, now; a connection that it had taken is kept for the next.
+    pub(crate) fn stop(&self) -> Vec<(OwnedFd, SockAddr)> {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Vec::new() };
+        let last = state.armed.take().and_then(|mut armed| armed.finish_now());
+        state.held.extend(last.and_then(Result::ok));
+        state.held.drain(..).collect()
+    }
+
+    /// Puts back what was taken.
+    pub(crate) fn put_back(&self, taken: impl IntoIterator<Item = (OwnedFd, SockAddr)>) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.held.extend(taken);
+        }
+    }
+}

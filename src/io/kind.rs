@@ -1,0 +1,58 @@
+//! What a byte stream is a stream of.
+
+use super::inbound::Way;
+
+/// The kinds of byte streams: [`Tcp`], [`Unix`], [`Pipe`]. Types of this crate only.
+pub trait Kind: sealed::Sealed {}
+
+/// Kinds that are sockets.
+pub trait SocketKind: Kind {}
+
+/// TCP: [`TcpStream`](crate::net::TcpStream).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tcp {}
+
+/// Unix domain: [`UnixStream`](crate::net::UnixStream).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unix {}
+
+/// A pipe, anonymous or named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipe {}
+
+pub(crate) mod sealed {
+    use super::Way;
+
+    /// Keeps `Kind` to this crate.
+    pub trait Sealed: Sized + 'static {
+        /// The name of the type in `Debug`.
+        const NAME: &'static str;
+        /// How its bytes move.
+        #[allow(private_interfaces, reason = "sealed: not usable from outside")]
+        const WAY: Way;
+    }
+}
+
+impl Kind for Tcp {}
+impl Kind for Unix {}
+impl Kind for Pipe {}
+impl SocketKind for Tcp {}
+impl SocketKind for Unix {}
+
+#[allow(private_interfaces, reason = "as declared")]
+impl sealed::Sealed for Tcp {
+    const NAME: &'static str = "TcpStream";
+    const WAY: Way = Way::Socket;
+}
+
+#[allow(private_interfaces, reason = "as declared")]
+impl sealed::Sealed for Unix {
+    const NAME: &'static str = "UnixStream";
+    const WAY: Way = Way::Socket;
+}
+
+#[allow(private_interfaces, reason = "as declared")]
+impl sealed::Sealed for Pipe {
+    const NAME: &'static str = "Pipe";
+    const WAY: Way = Way::Pipe;
+}

@@ -1,0 +1,308 @@
+//! The writing direction of an object: one at a time, and what is said to be written is written.
+//!
+//! ```text
+//!  borrowed bytes --> a call that does not wait --> Ok(n): the kernel has n of them
+//!                        |            ^
+//!                        | no room    | there is room
+//!                        v            |
+//!                     a poll is armed-+
+//!
+//!  owned bytes -----> an op ------------------> its buffer comes back
+//!                        | its future is dropped: it goes on, and the next writer waits for it
+//! ```
+//!
+//! A borrowed write that was dropped while it waited has written nothing. An owned send is of the
+//! object once the kernel has it: dropping its future, or the object, does not stop it.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::inbound::Way;
+use super::turns::Turns;
+use crate::buf::{BufResult, IoBuf};
+use crate::op::{Op, PollAdd, Send, SharedFd, Submission, Write, now, submit};
+
+/// The writing direction.
+pub(crate) struct Outbound {
+    fd: SharedFd,
+    way: Way,
+    turns: Turns,
+    state: RefCell<State>,
+    /// `shutdown` when it is dropped, as the half of a stream that was split.
+    pub(super) shuts_down: Cell<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    room: Option<Submission<PollAdd>>,
+    sending: Option<Box<dyn Sending>>,
+}
+
+/// An owned send whose future was dropped.
+trait Sending {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    fn detach(self: Box<Self>);
+}
+
+pub(super) const WRITABLE: u32 = libc::POLLOUT as u32;
+/// "At the file's own position."
+const AT_CURSOR: u64 = u64::MAX;
+
+impl Outbound {
+    pub(crate) fn new(fd: SharedFd, way: Way) -> Outbound {
+        Outbound {
+            fd,
+            way,
+            turns: Turns::default(),
+            state: RefCell::default(),
+            shuts_down: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn fd(&self) -> &SharedFd {
+        &self.fd
+    }
+
+    /// `None`: a waker's own code has come back here.
+    fn state(&self) -> Option<RefMut<'_, State>> {
+        self.state.try_borrow_mut().ok()
+    }
+
+    /// Writes a part of `bufs`: at least one byte, unless they are empty.
+    #[inline]
+    pub(crate) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_room(cx))?;
+            match self.write_at_once(bufs) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.want_room(),
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Ready when nothing is known that a write would have to wait for.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(mut state) = self.state() else {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        if let Some(sending) = &mut state.sending {
+            ready!(sending.poll(cx));
+            state.sending = None;
+        }
+        if let Some(room) = &mut state.room {
+            let answer = ready!(Pin::new(room).poll(cx));
+            state.room = None;
+            answer?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn want_room(&self) {
+        if let Some(mut state) = self.state() {
+            state.room = Some(submit(PollAdd::new(&self.fd, WRITABLE)));
+        }
+    }
+
+    /// Waits until there is room.
+    pub(crate) fn poll_writable(
+        &self,
+        cx: &mut Context<'_>,
+        armed: &mut bool,
+    ) -> Poll<io::Result<()>> {
+        if !std::mem::replace(armed, true) {
+            ready!(self.poll_room(cx))?;
+            self.want_room();
+        }
+        self.poll_room(cx)
+    }
+
+    /// Writes what there is room for, or answers `WouldBlock`.
+    pub(crate) fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let busy = self.state().is_none_or(|state| state.sending.is_some());
+        if busy || self.turns.is_taken() {
+            // Bytes of somebody else are on their way, and these must not overtake them.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.write_at_once(bufs)
+    }
+
+    #[inline]
+    fn write_at_once(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
+        match self.way {
+            Way::Socket => now::send(self.fd.as_fd(), bufs, 0),
+            Way::Pipe => now::write_nonblocking(self.fd.as_fd(), bufs),
+        }
+    }
+
+    /// For the faces without futures.
+    pub(crate) fn poll_write_face(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.turns.poll_without_ticket(cx) { self.poll_write(cx, bufs) } else { Poll::Pending }
+    }
+
+    /// Writes a part of `bufs`.
+    pub(crate) async fn write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut turn = self.turns.turn();
+        poll_fn(|cx| {
+            ready!(turn.poll(cx));
+            self.poll_write(cx, bufs)
+        })
+        .await
+    }
+
+    /// Writes all of `bytes`; nobody else writes meanwhile.
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut turn = self.turns.turn();
+        poll_fn(|cx| {
+            ready!(turn.poll(cx));
+            while !bytes.is_empty() {
+                match ready!(self.poll_write(cx, &[IoSlice::new(bytes)]))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    count => bytes = &bytes[count..],
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        let mut turn = self.turns.turn();
+        let mut armed = false;
+        poll_fn(|cx| {
+            ready!(turn.poll(cx));
+            self.poll_writable(cx, &mut armed)
+        })
+        .await
+    }
+
+    /// Sends the whole of `buf` by an op.
+    pub(crate) async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        match self.way {
+            Way::Socket => self.own(buf, |fd, buf| Send::new(fd, buf, WAIT_ALL)).await,
+            Way::Pipe => self.own(buf, |fd, buf| Write::new(fd, buf, AT_CURSOR)).await,
+        }
+    }
+
+    /// Sends by the op that `describe` makes, when it is this caller's turn.
+    pub(crate) async fn own<B, T>(
+        &self,
+        buf: B,
+        describe: impl FnOnce(&SharedFd, B) -> T,
+    ) -> T::Output
+    where
+        T: Op,
+    {
+        let mut turn = self.turns.turn();
+        let mut result = Ok(());
+        poll_fn(|cx| {
+            ready!(turn.poll(cx));
+            result = ready!(self.poll_room(cx));
+            Poll::Ready(())
+        })
+        .await;
+        // A poll for room that failed says nothing of this send, which will meet the error itself.
+        drop(result);
+        let mut lent = Lent { outbound: self, submission: Some(submit(describe(&self.fd, buf))) };
+        let output = poll_fn(|cx| match &mut lent.submission {
+            Some(submission) => Pin::new(submission).poll(cx),
+            None => unreachable!("it is taken at the drop only"),
+        })
+        .await;
+        lent.submission = None;
+        output
+    }
+
+    /// Waits for its turn and until all that was handed over is in the kernel.
+    pub(crate) async fn flush(&self) -> io::Result<()> {
+        let mut turn = self.turns.turn();
+        poll_fn(|cx| {
+            ready!(turn.poll(cx));
+            self.poll_sent(cx)
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Ready when no owned send is on its way.
+    pub(crate) fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(mut state) = self.state() else {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        if let Some(sending) = &mut state.sending {
+            ready!(sending.poll(cx));
+            state.sending = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// As `poll_sent`, for the faces without futures.
+    pub(crate) fn poll_sent_face(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.turns.poll_without_ticket(cx) { self.poll_sent(cx) } else { Poll::Pending }
+    }
+
+    /// Ends the wait for room, now.
+    pub(crate) fn stop(&self) {
+        if let Some(mut room) = self.state().and_then(|mut state| state.room.take()) {
+            let _ = room.finish_now();
+        }
+    }
+
+    /// True if an owned send whose future is gone is on its way.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.state().is_none_or(|state| state.sending.is_some())
+    }
+}
+
+const WAIT_ALL: u32 = libc::MSG_WAITALL as u32;
+
+/// A send in flight whose future may be dropped.
+struct Lent<'a, T: Op> {
+    outbound: &'a Outbound,
+    submission: Option<Submission<T>>,
+}
+
+impl<T: Op> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        let Some(submission) = self.submission.take().filter(Submission::is_submitted) else {
+            return;
+        };
+        if let Some(mut state) = self.outbound.state() {
+            state.sending = Some(Box::new(submission));
+        }
+    }
+}
+
+impl<T: Op> Sending for Submission<T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(self).poll(cx).map(drop)
+    }
+
+    fn detach(self: Box<Self>) {
+        Submission::detach(*self);
+    }
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        if let Some(sending) = self.state.get_mut().sending.take() {
+            sending.detach();
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Sockets.
+
+mod tcp;
