@@ -61,11 +61,17 @@ impl Accepting {
         if let Some(held) = state.held.pop_front() {
             return Poll::Ready(Ok(held));
         }
-        let armed =
-            state.armed.get_or_insert_with(|| submit(Accept::new(&self.fd, 0).with_address()));
-        let answer = ready!(Pin::new(armed).poll(cx));
-        state.armed = None;
-        Poll::Ready(answer)
+        loop {
+            let describe = || submit(Accept::new(&self.fd, 0).with_address());
+            let armed = state.armed.get_or_insert_with(describe);
+            let answer = ready!(Pin::new(armed).poll(cx));
+            state.armed = None;
+            match answer {
+                // Nobody here had asked for that: its runtime has gone. In the next one it goes on.
+                Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
+                answer => return Poll::Ready(answer),
+            }
+        }
     }
 
     /// Ends the armed accept, now; a connection that it had taken is kept for the next.
@@ -81,5 +87,12 @@ impl Accepting {
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.held.extend(taken);
         }
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        // With an accept in flight the port would go on listening until the next turn.
+        drop(self.stop());
     }
 }

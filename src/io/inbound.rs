@@ -14,7 +14,7 @@
 //! empty pool, an old kernel) a poll is armed instead, and the bytes are then taken by a call that
 //! does not wait, straight into the reader's slice: no reader waits for another one's buffers.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -41,6 +41,8 @@ pub(crate) struct Inbound {
     pub(super) fd: SharedFd,
     pub(super) way: Way,
     pub(super) turns: Turns,
+    /// An owned receive is in flight, and may have taken bytes.
+    pub(super) lent: Cell<bool>,
     state: RefCell<State>,
 }
 
@@ -75,6 +77,7 @@ pub(super) trait Adopted {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<PooledBuf>>;
     fn take_if_done(&mut self) -> Option<io::Result<PooledBuf>>;
     fn finish_now(&mut self) -> Option<io::Result<PooledBuf>>;
+    fn is_elsewhere(&self) -> bool;
 }
 
 /// What a wait has brought.
@@ -97,7 +100,13 @@ pub(super) const READABLE: u32 = (libc::POLLIN | libc::POLLRDHUP) as u32;
 
 impl Inbound {
     pub(crate) fn new(fd: SharedFd, way: Way) -> Inbound {
-        Inbound { fd, way, turns: Turns::default(), state: RefCell::default() }
+        Inbound {
+            fd,
+            way,
+            turns: Turns::default(),
+            lent: Cell::new(false),
+            state: RefCell::default(),
+        }
     }
 
     pub(crate) fn fd(&self) -> &SharedFd {
@@ -153,9 +162,12 @@ impl Inbound {
         }
         match self.read_at_once(state, rest) {
             Ok(count) => count,
-            // An error that is no transient one is met again by the next read.
-            Err(_) => {
+            Err(error) => {
                 state.filled = false;
+                // The kernel tells an error once: it is for the next reader.
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    state.error = Some(error);
+                }
                 0
             }
         }
@@ -221,16 +233,19 @@ impl Inbound {
     pub(crate) fn try_read(&self, out: &mut [u8]) -> io::Result<usize> {
         let Some(mut state) = self.state() else { return Err(io::ErrorKind::WouldBlock.into()) };
         state.settle(self.way);
-        if let Some(error) = state.error.take() {
-            return Err(error);
-        }
-        if out.is_empty() || state.ended {
+        if out.is_empty() {
             return Ok(0);
         }
         if state.has_held() {
             return Ok(state.take(out));
         }
-        if state.is_receiving() {
+        if let Some(error) = state.error.take() {
+            return Err(error);
+        }
+        if state.ended {
+            return Ok(0);
+        }
+        if state.is_receiving() || self.lent.get() {
             // The kernel may have bytes for it that are older than those of a call made now.
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -252,6 +267,11 @@ impl Inbound {
         held.advance(count);
         state.drop_if_empty();
         count
+    }
+
+    /// An error waits for the next reader.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        self.state().and_then(|mut state| state.error.take())
     }
 
     /// Runs a poll function when it is this caller's turn.
@@ -288,8 +308,9 @@ impl Inbound {
         self.state().is_none_or(|state| state.is_receiving())
     }
 
+    /// The end, or an error, is known.
     pub(super) fn has_ended(&self) -> bool {
-        self.state().is_some_and(|state| state.ended)
+        self.state().is_some_and(|state| state.ended || state.error.is_some())
     }
 
     /// A receive of another kind has met the end.
@@ -333,13 +354,13 @@ impl Inbound {
 
     /// The heart: turns what is armed into something found.
     fn poll_found(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<io::Result<Found>> {
-        if let Some(error) = state.error.take() {
-            return Poll::Ready(Err(error));
-        }
         loop {
             state.next_held();
             if state.held.is_some() {
                 return Poll::Ready(Ok(Found::Held));
+            }
+            if let Some(error) = state.error.take() {
+                return Poll::Ready(Err(error));
             }
             if state.ended {
                 return Poll::Ready(Ok(Found::End));
@@ -355,7 +376,10 @@ impl Inbound {
                 Armed::Poll(op) => {
                     let events = ready!(Pin::new(op).poll(cx));
                     state.armed = Armed::Nothing;
-                    return Poll::Ready(events.map(|_| Found::Ready));
+                    match events {
+                        Err(error) if is_cancelled(&error) => continue,
+                        events => return Poll::Ready(events.map(|_| Found::Ready)),
+                    }
                 }
             };
             state.armed = Armed::Nothing;
@@ -363,6 +387,8 @@ impl Inbound {
                 Ok(true) => {}
                 Ok(false) => return Poll::Ready(Ok(Found::End)),
                 Err(error) if is_for_poll(&error) => state.armed = self.arm_poll(),
+                // Nobody here had asked for that: its runtime has gone. In the next one it goes on.
+                Err(error) if is_cancelled(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -406,6 +432,16 @@ impl Inbound {
     }
 }
 
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        // Where nobody turns the ring, a cancel would stay in it, and the descriptor open.
+        let state = self.state.get_mut();
+        if state.is_elsewhere() {
+            state.finish_now(self.way);
+        }
+    }
+}
+
 /// No buffer in the pool, or a kernel that does not wait on a non-blocking descriptor.
 fn is_for_poll(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EAGAIN))
@@ -413,7 +449,18 @@ fn is_for_poll(error: &io::Error) -> bool {
 
 impl State {
     fn is_idle(&self) -> bool {
-        !self.has_held() && !self.ended && matches!(self.armed, Armed::Nothing)
+        let nothing = !self.has_held() && !self.ended && self.error.is_none();
+        nothing && matches!(self.armed, Armed::Nothing)
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        match &self.armed {
+            Armed::Nothing => false,
+            Armed::Recv(op) => op.is_elsewhere(),
+            Armed::Read(op) => op.is_elsewhere(),
+            Armed::Adopted(op) => op.is_elsewhere(),
+            Armed::Poll(op) => op.is_elsewhere(),
+        }
     }
 
     fn is_receiving(&self) -> bool {

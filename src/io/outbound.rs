@@ -17,12 +17,15 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::inbound::Way;
 use super::turns::Turns;
+use socket2::SockRef;
+
 use crate::buf::{BufResult, IoBuf};
 use crate::op::{Op, PollAdd, Send, SharedFd, Submission, Write, now, submit};
 
@@ -34,6 +37,8 @@ pub(crate) struct Outbound {
     state: RefCell<State>,
     /// `shutdown` when it is dropped, as the half of a stream that was split.
     pub(super) shuts_down: Cell<bool>,
+    /// Somebody has written a part of what is to stay together, or an owned send is in flight.
+    midway: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -45,7 +50,8 @@ struct State {
 /// An owned send whose future was dropped.
 trait Sending {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
-    fn detach(self: Box<Self>);
+    fn detach(self: Box<Self>, then: Option<Box<dyn FnOnce()>>);
+    fn is_elsewhere(&self) -> bool;
 }
 
 pub(super) const WRITABLE: u32 = libc::POLLOUT as u32;
@@ -60,6 +66,7 @@ impl Outbound {
             turns: Turns::default(),
             state: RefCell::default(),
             shuts_down: Cell::new(false),
+            midway: Cell::new(false),
         }
     }
 
@@ -101,7 +108,8 @@ impl Outbound {
         if let Some(room) = &mut state.room {
             let answer = ready!(Pin::new(room).poll(cx));
             state.room = None;
-            answer?;
+            // `ECANCELED`: its runtime has gone, and what there is room for is to be seen.
+            answer.or_else(ignore_cancel)?;
         }
         Poll::Ready(Ok(()))
     }
@@ -127,8 +135,7 @@ impl Outbound {
 
     /// Writes what there is room for, or answers `WouldBlock`.
     pub(crate) fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let busy = self.state().is_none_or(|state| state.sending.is_some());
-        if busy || self.turns.is_taken() {
+        if self.is_sending() || self.midway.get() {
             // Bytes of somebody else are on their way, and these must not overtake them.
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -168,6 +175,7 @@ impl Outbound {
     /// Writes all of `bytes`; nobody else writes meanwhile.
     pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         let mut turn = self.turns.turn();
+        let _midway = Midway(&self.midway);
         poll_fn(|cx| {
             ready!(turn.poll(cx));
             while !bytes.is_empty() {
@@ -175,6 +183,7 @@ impl Outbound {
                     0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     count => bytes = &bytes[count..],
                 }
+                self.midway.set(true);
             }
             Poll::Ready(Ok(()))
         })
@@ -218,6 +227,8 @@ impl Outbound {
         .await;
         // A poll for room that failed says nothing of this send, which will meet the error itself.
         drop(result);
+        let _midway = Midway(&self.midway);
+        self.midway.set(true);
         let mut lent = Lent { outbound: self, submission: Some(submit(describe(&self.fd, buf))) };
         let output = poll_fn(|cx| match &mut lent.submission {
             Some(submission) => Pin::new(submission).poll(cx),
@@ -270,7 +281,20 @@ impl Outbound {
     }
 }
 
+fn ignore_cancel(error: io::Error) -> io::Result<u32> {
+    if error.raw_os_error() == Some(libc::ECANCELED) { Ok(0) } else { Err(error) }
+}
+
 const WAIT_ALL: u32 = libc::MSG_WAITALL as u32;
+
+/// Whoever was in the midst of something is not any more.
+struct Midway<'a>(&'a Cell<bool>);
+
+impl Drop for Midway<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
 
 /// A send in flight whose future may be dropped.
 struct Lent<'a, T: Op> {
@@ -294,15 +318,36 @@ impl<T: Op> Sending for Submission<T> {
         Pin::new(self).poll(cx).map(drop)
     }
 
-    fn detach(self: Box<Self>) {
-        Submission::detach(*self);
+    fn detach(self: Box<Self>, then: Option<Box<dyn FnOnce()>>) {
+        Submission::detach(*self, then);
     }
+
+    fn is_elsewhere(&self) -> bool {
+        Submission::is_elsewhere(self)
+    }
+}
+
+fn shut_down(fd: &SharedFd) {
+    // The peer may have reset the connection: then there is nobody to tell.
+    let _ = SockRef::from(fd).shutdown(Shutdown::Write);
 }
 
 impl Drop for Outbound {
     fn drop(&mut self) {
-        if let Some(sending) = self.state.get_mut().sending.take() {
-            sending.detach();
+        let shuts_down = self.shuts_down.get() && self.way == Way::Socket;
+        let state = self.state.get_mut();
+        if let Some(room) = state.room.as_mut().filter(|room| room.is_elsewhere()) {
+            let _ = room.finish_now();
+        }
+        match state.sending.take() {
+            // The end is said behind what is on its way.
+            Some(sending) => {
+                let fd = self.fd.clone();
+                let shut_down: Box<dyn FnOnce()> = Box::new(move || shut_down(&fd));
+                sending.detach(shuts_down.then_some(shut_down));
+            }
+            None if shuts_down => shut_down(&self.fd),
+            None => {}
         }
     }
 }

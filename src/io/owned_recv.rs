@@ -18,12 +18,17 @@ const AT_CURSOR: u64 = u64::MAX;
 impl Inbound {
     /// Receives into `buf` from its first byte, up to its capacity.
     pub(crate) async fn recv<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
+        if buf.capacity() == 0 {
+            // Not the end: there is no room for a byte.
+            return (Ok(0), buf);
+        }
         let mut turn = self.turns.turn();
         poll_fn(|cx| turn.poll(cx)).await;
         match poll_fn(|cx| self.poll_leftover(cx)).await {
             Err(error) => return (Err(error), buf),
             Ok(false) => {}
             Ok(true) => {
+                // The turn is held still: nobody else takes them.
                 let count = self.consume(|held| copy_into(&mut buf, held));
                 return (Ok(count), buf);
             }
@@ -36,8 +41,7 @@ impl Inbound {
 
     /// The next bytes as the kernel has put them: a buffer of the pool, without a copy.
     pub(crate) async fn recv_pooled(&self) -> io::Result<PooledBuf> {
-        self.in_turn(|cx| self.poll_fill(cx)).await?;
-        Ok(self.take_held())
+        self.in_turn(|cx| self.poll_fill(cx).map_ok(|()| self.take_held())).await
     }
 
     /// True if bytes are held, or the end is known: after a receive that somebody left armed.
@@ -53,6 +57,7 @@ impl Inbound {
         B: IoBufMut,
         T: Op<Output = BufResult<usize, B>>,
     {
+        self.lent.set(true);
         let mut lent = Lent { inbound: self, submission: Some(submission) };
         let (result, buf) = poll_fn(|cx| match &mut lent.submission {
             Some(submission) => Pin::new(submission).poll(cx),
@@ -83,6 +88,7 @@ where
     T: Op<Output = BufResult<usize, B>>,
 {
     fn drop(&mut self) {
+        self.inbound.lent.set(false);
         let Some(submission) = self.submission.take() else { return };
         if submission.is_submitted() {
             self.inbound.adopt(Armed::Adopted(Box::new(submission)));
@@ -106,6 +112,10 @@ where
 
     fn finish_now(&mut self) -> Option<io::Result<PooledBuf>> {
         Submission::finish_now(self).map(as_pooled)
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        Submission::is_elsewhere(self)
     }
 }
 

@@ -78,11 +78,14 @@ impl<K: Kind> ReadEnd<K> {
     pub async fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
         let before = buf.len();
         loop {
-            self.inbound.in_turn(|cx| self.inbound.poll_fill(cx)).await?;
-            let count = self.inbound.consume(|held| {
+            let mut append = |held: &[u8]| {
                 buf.extend_from_slice(held);
                 held.len()
-            });
+            };
+            let inbound = &self.inbound;
+            let count = inbound
+                .in_turn(|cx| inbound.poll_fill(cx).map_ok(|()| inbound.consume(&mut append)))
+                .await?;
             if count == 0 {
                 return Ok(buf.len() - before);
             }

@@ -181,6 +181,12 @@ impl<K: Kind> Stream<K> {
         Ok((fd, bytes))
     }
 
+    /// Ends what is armed, and takes the error that it met, which the next reader was to hear.
+    pub(crate) fn take_stopped_error(&self) -> Option<io::Error> {
+        self.holds_bytes();
+        self.read.inbound.take_error()
+    }
+
     /// Ends what is armed, and says whether bytes are held: they would be lost with the stream.
     pub(crate) fn holds_bytes(&self) -> bool {
         let held = self.read.inbound.stop();

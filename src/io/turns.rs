@@ -18,7 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
-use crate::wake::LocalWaker;
+use crate::wake::{LocalWaker, quietly};
 
 /// The line before one direction of an object.
 #[derive(Default)]
@@ -81,7 +81,8 @@ impl Turns {
             }
         };
         if let Some(waker) = waker {
-            waker.wake();
+            // A foreign waker is user code, and this may be a `drop`.
+            let _ = quietly(|| waker.wake());
         }
     }
 

@@ -139,15 +139,6 @@ impl<K: Kind> WriteEnd<K> {
     }
 }
 
-impl<K: Kind> Drop for WriteEnd<K> {
-    fn drop(&mut self) {
-        // The half of a stream, as tokio has it; behind a send that goes on it would cut it off.
-        if self.outbound.shuts_down.get() && !self.outbound.is_sending() {
-            let _ = self.shut_down();
-        }
-    }
-}
-
 impl<K: Kind> fmt::Debug for WriteEnd<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use std::os::fd::AsRawFd;

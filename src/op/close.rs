@@ -8,11 +8,8 @@
 
 #![allow(unsafe_code)]
 
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
-use std::pin::Pin;
-use std::task::{Context, Waker};
 
 use io_uring::opcode;
 
@@ -68,8 +65,8 @@ pub(super) fn close_aside(fd: OwnedFd) {
     let Some(ring) = ring::current().filter(|ring| !ring.is_closed()) else { return };
     let close = Close { target: Target::Asked(fd.into_op_fd()), aside: true };
     let mut submission = Submission::new(close, Some(ring));
-    let _ = Pin::new(&mut submission).poll(&mut Context::from_waker(Waker::noop()));
-    submission.leave(None);
+    submission.launch();
+    submission.leave(None, None);
 }
 
 // SAFETY: O1: the entry has no pointer; the descriptor that it closes is the op's own and nobody
@@ -83,6 +80,7 @@ unsafe impl Op for Close {
 
     fn prepare(&mut self) -> Sqe {
         if let Target::Asked(fd) = std::mem::replace(&mut self.target, Target::Busy) {
+            self.aside |= fd.lingers();
             self.target = match (fd.is_fixed(), fd.raw()) {
                 (true, index) => Target::Fixed(index as u32),
                 (false, _) => fd.into_owned().map_or(Target::Busy, Target::Owned),

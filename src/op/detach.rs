@@ -10,10 +10,7 @@
 
 #![allow(unsafe_code)]
 
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::{Completion, Op, Sqe, Submission, Timeout, TimeoutEnd};
@@ -34,8 +31,8 @@ pub(super) fn start(ring: &Rc<Ring>, target: SlotKey) -> Option<SlotKey> {
     let timeout = Timeout::new(LINGER_PENDING, 0, 0);
     let patience = Patience { timeout, target, ring: Rc::downgrade(ring) };
     let mut submission = Submission::new(patience, Some(Rc::clone(ring)));
-    let _ = Pin::new(&mut submission).poll(&mut Context::from_waker(Waker::noop()));
-    submission.leave(None)
+    submission.launch();
+    submission.leave(None, None)
 }
 
 // SAFETY: O1: as for `Timeout`, whose entry it is.

@@ -50,6 +50,11 @@ impl SharedFd {
         Ok(unsafe { ManuallyDrop::take(&mut shared.fd) })
     }
 
+    /// Whether its close may take long.
+    pub(crate) fn lingers(&self) -> bool {
+        self.0.lingers.get()
+    }
+
     /// Says whether its close may take long.
     pub(crate) fn set_lingers(&self, lingers: bool) {
         self.0.lingers.set(lingers);
@@ -141,6 +146,11 @@ impl OpFd {
             Keep::Again(shared) => shared.is_fixed(),
             _ => false,
         }
+    }
+
+    /// Its close may take long.
+    pub(super) fn lingers(&self) -> bool {
+        matches!(&self.keep, Keep::Shared(fd) if fd.lingers())
     }
 
     /// The same descriptor for one more op: for what submits several on it, one after the other.

@@ -18,11 +18,11 @@ use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::{Interrupt, Op, OpId, Timed, sealed};
-use crate::ring::{Ask, Completion, Dropped, Outcome, Reaper, Ring, SlotKey, Wait};
+use crate::ring::{self, Ask, Completion, Dropped, Outcome, Reaper, Ring, SlotKey, Wait};
 
 /// The future of one op: submitted at its first poll, resolved by the kernel's answer.
 ///
@@ -194,19 +194,36 @@ impl<T: Op> Submission<T> {
         }
     }
 
-    /// Lets the op go on without its future, for a limited time. What it answers is dropped.
-    pub(crate) fn detach(self) {
-        let Some(ring) = self.ring.clone() else { return };
-        if self.stage != Stage::Submitted || ring.is_closed() {
-            return;
+    /// Submits the op with nobody to wake, also where its ring is not the current one.
+    pub(super) fn launch(&mut self) {
+        if self.stage == Stage::New
+            && let Poll::Ready(completion) = self.push(Waker::noop())
+        {
+            drop(self.finish(completion));
         }
+    }
+
+    /// True if it was submitted to a ring that nobody turns on this thread now.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.ring.as_ref().is_some_and(|ring| !ring::is_current(ring))
+    }
+
+    /// Lets the op go on without its future, for a limited time. What it answers is dropped, and
+    /// then `then` is called, in any case.
+    pub(crate) fn detach(self, then: Option<Box<dyn FnOnce()>>) {
+        let open = self.ring.clone().filter(|ring| !ring.is_closed());
+        let Some(ring) = open.filter(|_| self.stage == Stage::Submitted) else { return };
         let timer = super::detach::start(&ring, self.key);
-        self.leave(timer);
+        self.leave(timer, then);
     }
 
     /// Leaves the op in the kernel, without asking for its end; when it is done, asks for that of
     /// `timer`. `None`: it had ended, or is not in the kernel; then it is dropped as usual.
-    pub(super) fn leave(mut self, timer: Option<SlotKey>) -> Option<SlotKey> {
+    pub(super) fn leave(
+        mut self,
+        timer: Option<SlotKey>,
+        mut then: Option<Box<dyn FnOnce()>>,
+    ) -> Option<SlotKey> {
         let ring = Rc::clone(self.ring.as_ref()?);
         if self.stage != Stage::Submitted || !ring.push_out(self.key) {
             if let Some(timer) = timer {
@@ -224,6 +241,9 @@ impl<T: Op> Submission<T> {
                 ring.ask(timer, Ask::Drop);
             }
             reap.reap(completion);
+            if let Some(then) = then.take() {
+                then();
+            }
         }));
         ring.leave(key, reaper);
         Some(key)
@@ -248,11 +268,17 @@ impl<T: Op> Submission<T> {
         }
         let Some(ring) = &self.ring else { unreachable!("just bound") };
         super::check_current(ring);
+        self.push(cx.waker())
+    }
+
+    #[inline]
+    fn push(&mut self, waker: &Waker) -> Poll<Completion> {
+        let Some(ring) = &self.ring else { unreachable!("bound before") };
         let reserved = (self.stage == Stage::Reserved).then_some(self.key);
         // SAFETY: O6: the kernel knows nothing of the op yet, or (restart) is done with it.
         let op = unsafe { self.op.assume_init_mut() };
         let sqe = op.prepare();
-        let waiter = Ring::waiter(cx.waker());
+        let waiter = Ring::waiter(waker);
         // Both were user code, and could cancel a reserved op.
         if let Some(completion) = reserved.and_then(|key| ring.take_if_ended(key)) {
             return Poll::Ready(completion);

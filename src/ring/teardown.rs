@@ -34,6 +34,9 @@ impl Ring {
             return Vec::new();
         }
         self.finish_sends(deadline);
+        let mut inner = self.inner.borrow_mut();
+        inner.counters.abandoned += inner.slots.left();
+        drop(inner);
         self.end_queued();
         self.cancel_again();
         let deadline = deadline.max(Kernel::now() + GRACE);

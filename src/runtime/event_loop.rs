@@ -35,6 +35,11 @@ pub(crate) fn turn(core: &Core, wait: Option<Duration>) -> io::Result<usize> {
     Ok(polled + completed + fired)
 }
 
+/// Hands over what was asked for, and closes what was dropped.
+pub(crate) fn flush(core: &Core) -> io::Result<()> {
+    core.flush()
+}
+
 impl Core {
     /// The one place where a core waits.
     fn enter_ring(&self, limit: Option<Duration>) -> io::Result<()> {

@@ -124,6 +124,8 @@ impl Runtime {
     pub fn try_block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
         let _running = Running::start();
         let _entered = self.enter();
+        // What the drop of the future asks for leaves too.
+        let _flush = FlushAtEnd(&self.core);
         let mut future = pin!(future);
         let mut output = None;
         self.core.tasks.wake_main();
@@ -275,6 +277,15 @@ impl Core {
                 op.opcode, op.fd, op.site, self.shutdown_timeout
             );
         }
+    }
+}
+
+struct FlushAtEnd<'a>(&'a Core);
+
+impl Drop for FlushAtEnd<'_> {
+    fn drop(&mut self) {
+        // If the ring fails, the next who uses it will hear of it.
+        let _ = event_loop::flush(self.0);
     }
 }
 

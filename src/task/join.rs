@@ -42,7 +42,6 @@ use crate::wake::LocalWaker;
 /// assert!(handle.await.unwrap_err().is_cancelled());
 /// # }
 /// ```
-#[must_use = "dropping the handle detaches the task; `detach` says so"]
 pub struct JoinHandle<T> {
     link: Link,
     id: Id,

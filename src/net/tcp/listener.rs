@@ -66,13 +66,13 @@ impl TcpListener {
     ///
     /// Dropping the future loses no connection.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        connection(self.accepting.accept().await?)
+        self.connection(self.accepting.accept().await?)
     }
 
     /// As [`accept`](TcpListener::accept), for poll functions of one's own. The last that polled is
     /// woken.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        Poll::Ready(connection(ready!(self.accepting.poll_face(cx))?))
+        Poll::Ready(self.connection(ready!(self.accepting.poll_face(cx))?))
     }
 
     /// Takes over a listener of std's. Whether it is non-blocking does not matter.
@@ -81,7 +81,7 @@ impl TcpListener {
     ///
     /// None now.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        Ok(TcpListener::from_shared(SharedFd::new(listener)))
+        Ok(TcpListener::from_shared(options::adopt(listener)))
     }
 
     /// Gives the listener to std, non-blocking as tokio does. A connection that an accept had taken
@@ -91,7 +91,6 @@ impl TcpListener {
     ///
     /// Those of `fcntl(2)`.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        drop(self.accepting.stop());
         let fd = self.accepting.fd().clone();
         drop(self);
         let fd = fd.try_unwrap().or_else(|shared| shared.as_fd().try_clone_to_owned())?;
@@ -127,6 +126,16 @@ impl TcpListener {
         options::set_ttl(&self.option(), ttl)
     }
 
+    fn connection(
+        &self,
+        (fd, address): (OwnedFd, SockAddr),
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        let fd = SharedFd::new(fd);
+        // An accepted socket has the listener's SO_LINGER.
+        fd.set_lingers(self.accepting.fd().lingers());
+        Ok((Stream::from_shared(fd), internet(&address)?))
+    }
+
     fn option(&self) -> SockRef<'_> {
         SockRef::from(self.accepting.fd())
     }
@@ -138,12 +147,6 @@ fn listen_on(address: SocketAddr) -> io::Result<Socket> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG as i32)?;
     Ok(socket)
-}
-
-fn connection((fd, address): (OwnedFd, SockAddr)) -> io::Result<(TcpStream, SocketAddr)> {
-    let stream = Stream::from_shared(SharedFd::new(fd));
-    let address = internet(&address)?;
-    Ok((stream, address))
 }
 
 impl AsFd for TcpListener {

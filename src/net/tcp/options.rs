@@ -2,7 +2,20 @@
 
 use std::io;
 
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
 use socket2::SockRef;
+
+use crate::op::SharedFd;
+
+/// Takes over a socket that others have made, and whose options are not known.
+pub(super) fn adopt(socket: impl Into<OwnedFd>) -> SharedFd {
+    let fd = SharedFd::new(socket);
+    let linger = SockRef::from(&fd).linger().ok().flatten();
+    fd.set_lingers(linger.is_some_and(|time| time > Duration::ZERO));
+    fd
+}
 
 pub(super) fn is_v6(socket: &SockRef<'_>) -> io::Result<bool> {
     Ok(socket.local_addr()?.is_ipv6())

@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::super::connect::connect;
 use super::listener::TcpListener;
+use super::options;
 use super::stream::{TcpStream, local_addr};
 use crate::io::Stream;
 use crate::op::SharedFd;
@@ -58,7 +59,7 @@ impl TcpSocket {
 
     /// Takes over a socket of std's.
     pub fn from_std_stream(stream: std::net::TcpStream) -> TcpSocket {
-        TcpSocket { fd: SharedFd::new(stream) }
+        TcpSocket { fd: options::adopt(stream) }
     }
 
     /// `SO_KEEPALIVE`.

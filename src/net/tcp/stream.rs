@@ -11,7 +11,6 @@ use super::super::addr::{ToSocketAddrs, resolve};
 use super::super::connect::connect_any;
 use super::options;
 use crate::io::{ReadEnd, Stream, Tcp, WriteEnd};
-use crate::op::SharedFd;
 
 /// A TCP connection. Its reading and writing are those of [`Stream`].
 ///
@@ -61,7 +60,7 @@ impl Stream<Tcp> {
     ///
     /// None now.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-        Ok(Stream::from_shared(SharedFd::new(stream)))
+        Ok(Stream::from_shared(options::adopt(stream)))
     }
 
     /// Gives the connection to std, non-blocking as tokio does. A receive that is armed ends here
@@ -72,6 +71,9 @@ impl Stream<Tcp> {
     /// [`IntoStdError`], with the stream in it, if bytes are held that were received and not read:
     /// they would be lost. [`into_parts`](Stream::into_parts) gives them.
     pub fn into_std(self) -> Result<std::net::TcpStream, IntoStdError> {
+        if let Some(error) = self.take_stopped_error() {
+            return Err(IntoStdError { error, stream: Some(self) });
+        }
         if self.holds_bytes() {
             let what = "bytes that were received and not read would be lost: see into_parts";
             return Err(IntoStdError { error: io::Error::other(what), stream: Some(self) });

@@ -17,6 +17,7 @@ pub(crate) const ENTER_EXT_ARG: u32 = 1 << 3;
 pub(crate) const ENTER_NO_IOWAIT: u32 = 1 << 7;
 
 pub(crate) const OP_ASYNC_CANCEL: u8 = opcode::AsyncCancel::CODE;
+pub(crate) const OP_TIMEOUT: u8 = opcode::Timeout::CODE;
 pub(crate) const OP_POLL_ADD: u8 = opcode::PollAdd::CODE;
 #[allow(dead_code, reason = "for what wraps or imitates the kernel")]
 pub(crate) const OP_POLL_REMOVE: u8 = opcode::PollRemove::CODE;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::answer::{Abandoned, Asked, Effect, Reaper};
 use super::{Meta, Orphan, SlotKey, Slots, Stage};
 use crate::ring::completion::{Answer, Ask, Completion};
-use crate::ring::kernel::CQE_F_MORE;
+use crate::ring::kernel::{CQE_F_MORE, OP_TIMEOUT};
 use crate::wake::LocalWaker;
 
 impl Slots {
@@ -57,7 +57,16 @@ impl Slots {
 
     /// Ops that go on without a future, and are meant to.
     pub(crate) fn has_left(&self) -> bool {
-        self.slots.iter().any(|slot| slot.stage == Stage::Orphaned && slot.ask == Ask::Nobody)
+        self.left() > 0
+    }
+
+    /// How many.
+    pub(crate) fn left(&self) -> u64 {
+        let left = self.slots.iter().filter(|slot| {
+            // Their timers are not meant.
+            slot.stage == Stage::Orphaned && slot.ask == Ask::Nobody && slot.opcode != OP_TIMEOUT
+        });
+        left.count() as u64
     }
 
     fn first_late(&mut self, key: SlotKey) -> Effect {
