@@ -23,6 +23,10 @@
     reason = "a test that implements unsafe traits"
 )]
 
+#[path = "model/accept_multi.rs"]
+mod accept_multi;
+#[path = "model/cancel_fd.rs"]
+mod cancel_fd;
 #[path = "model/every_op.rs"]
 mod every_op;
 #[path = "model/link_timeout.rs"]

@@ -52,7 +52,7 @@ const LIBC_CALLS: [(&str, &str, &str); 4] = [
 ];
 
 /// Files of `op/` that are no ops: no row in the opcode table, no test of their own name.
-const OP_HELPERS: [&str; 13] = [
+const OP_HELPERS: [&str; 15] = [
     "detach",
     "now",
     "path",
@@ -66,6 +66,8 @@ const OP_HELPERS: [&str; 13] = [
     "timed",
     "multishot",
     "link",
+    "control",
+    "message",
 ];
 
 const LINES_MAX: usize = 600;

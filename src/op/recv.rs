@@ -4,6 +4,7 @@
 
 use io_uring::opcode;
 
+use super::message::recv_flags;
 use super::{Completion, IntoOpFd, Op, OpFd};
 use crate::buf::{BufResult, IoBufMut};
 use crate::ring::kernel::Sqe;
@@ -12,7 +13,8 @@ use crate::ring::kernel::Sqe;
 ///
 /// `flags` are `MSG_*` of libc, 0 for none. Gives the number of bytes and the buffer, also on
 /// error. For a stream 0 bytes are its end; for datagrams they are an empty one. With `MSG_TRUNC`
-/// the count is the length of the datagram, which may be more than the buffer holds.
+/// the count is the length of the datagram, which may be more than the buffer holds; the buffer is
+/// zeroed first, for a stream then throws its bytes away and only counts them.
 ///
 /// # Cancellation
 ///
@@ -29,7 +31,7 @@ impl<B: IoBufMut> Recv<B> {
     /// Describes the receive.
     #[inline]
     pub fn new(fd: impl IntoOpFd, buf: B, flags: u32) -> Recv<B> {
-        Recv { fd: fd.into_op_fd(), buf, flags, asked: 0 }
+        Recv { fd: fd.into_op_fd(), buf, flags: recv_flags(flags), asked: 0 }
     }
 }
 
@@ -44,6 +46,10 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
         (sqe.addr, sqe.len) = super::writable(&mut self.buf);
         sqe.op_flags = self.flags;
         self.asked = sqe.len as usize;
+        if self.flags & libc::MSG_TRUNC as u32 != 0 {
+            // SAFETY: B1, B2: so many bytes may be written there, and nobody else uses them.
+            unsafe { self.buf.stable_mut_ptr().write_bytes(0, self.asked) };
+        }
         sqe
     }
 
@@ -51,7 +57,8 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
     unsafe fn complete(mut self, completion: Completion) -> Self::Output {
         let result = completion.into_result().map(|count| count as usize);
         if let Ok(count) = result {
-            // SAFETY: B2: the kernel wrote the first `count` bytes, and not more than it was asked.
+            // SAFETY: B2: the kernel wrote the first `count` bytes, and not more than it was asked;
+            // or, with MSG_TRUNC, they are zero.
             unsafe { self.buf.set_init(count.min(self.asked)) };
         }
         (result, self.buf)

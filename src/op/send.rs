@@ -4,6 +4,7 @@
 
 use io_uring::opcode;
 
+use super::message::send_flags;
 use super::{Completion, IntoOpFd, Op, OpFd};
 use crate::buf::{BufResult, IoBuf};
 use crate::ring::kernel::Sqe;
@@ -29,8 +30,7 @@ impl<B: IoBuf> Send<B> {
     /// Describes the send.
     #[inline]
     pub fn new(fd: impl IntoOpFd, buf: B, flags: u32) -> Send<B> {
-        let flags = (flags | libc::MSG_NOSIGNAL as u32) & !(libc::MSG_ZEROCOPY as u32);
-        Send { fd: fd.into_op_fd(), buf, flags }
+        Send { fd: fd.into_op_fd(), buf, flags: send_flags(flags) }
     }
 }
 

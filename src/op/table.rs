@@ -73,6 +73,8 @@ pub const OPCODES: &[OpcodeRow] = &[
     row(opcode::PollAdd::CODE, "POLL_ADD", "poll_add_multi", (5, 13), Class::PollDriven, MULTI),
     row(opcode::PollRemove::CODE, "POLL_REMOVE", "poll_remove", (5, 1), Class::Inline, LATE),
     row(opcode::PollRemove::CODE, "POLL_REMOVE", "poll_update", (5, 13), Class::Inline, LATE),
+    row(opcode::SendMsg::CODE, "SENDMSG", "sendmsg", (5, 3), Class::PollDriven, WAITS),
+    row(opcode::RecvMsg::CODE, "RECVMSG", "recvmsg", (5, 3), Class::PollDriven, WAITS),
     row(opcode::Timeout::CODE, "TIMEOUT", "timeout", (5, 4), Class::PollDriven, LATE),
     row(
         opcode::TimeoutRemove::CODE,
@@ -83,7 +85,9 @@ pub const OPCODES: &[OpcodeRow] = &[
         LATE,
     ),
     row(opcode::Accept::CODE, "ACCEPT", "accept", (5, 5), Class::PollDriven, WAITS),
+    row(opcode::Accept::CODE, "ACCEPT", "accept_multi", (5, 19), Class::PollDriven, MULTI),
     row(opcode::AsyncCancel::CODE, "ASYNC_CANCEL", "cancel", (5, 5), Class::Inline, LATE),
+    row(opcode::AsyncCancel::CODE, "ASYNC_CANCEL", "cancel_fd", (5, 19), Class::Inline, LATE),
     row(opcode::LinkTimeout::CODE, "LINK_TIMEOUT", "link_timeout", (5, 5), Class::PollDriven, LATE),
     row(opcode::Connect::CODE, "CONNECT", "connect", (5, 5), Class::PollDriven, LATE),
     row(opcode::Fallocate::CODE, "FALLOCATE", "fallocate", (5, 6), Class::AlwaysWorker, FILE_CALL),
@@ -101,6 +105,11 @@ pub const OPCODES: &[OpcodeRow] = &[
     row(opcode::MkDirAt::CODE, "MKDIRAT", "mkdir_at", (5, 15), Class::AlwaysWorker, LATE),
     row(opcode::SymlinkAt::CODE, "SYMLINKAT", "symlink_at", (5, 15), Class::AlwaysWorker, LATE),
     row(opcode::LinkAt::CODE, "LINKAT", "link_at", (5, 15), Class::AlwaysWorker, LATE),
+    row(opcode::Socket::CODE, "SOCKET", "socket", (5, 19), Class::Inline, WAITS),
+    row(opcode::SendZc::CODE, "SEND_ZC", "send_zc", (6, 0), Class::PollDriven, TRANSFER),
+    row(opcode::SendMsgZc::CODE, "SENDMSG_ZC", "sendmsg_zc", (6, 1), Class::PollDriven, WAITS),
+    row(opcode::Bind::CODE, "BIND", "bind", (6, 11), Class::Inline, LATE),
+    row(opcode::Listen::CODE, "LISTEN", "listen", (6, 11), Class::Inline, LATE),
 ];
 
 const fn row(

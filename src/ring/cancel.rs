@@ -68,6 +68,12 @@ impl Ring {
         id.ring == self.id && self.ask(id.key, Ask::Cancel)
     }
 
+    /// All ops on this file are asked to end, by an entry that the caller submits. Only their own
+    /// answers end them.
+    pub(crate) fn asked_by_fd(&self, fd: i32, fixed: bool) {
+        self.inner.borrow_mut().slots.asked_by_fd(fd, fixed);
+    }
+
     /// Like `ask`, for a caller that submits the cancel itself, to see its answer. After `Send` the
     /// ring counts on it: what becomes of it has to be told by `cancel_missed`, unless it is found.
     pub(crate) fn begin_cancel(&self, id: OpId) -> CancelBegun {

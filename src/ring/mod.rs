@@ -67,8 +67,8 @@ pub use self::kernel::Pretend;
 pub(crate) use self::kernel::direct::{self, Disturbance};
 pub(crate) use self::kernel::{Capabilities, Wait};
 use self::kernel::{
-    EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, Kernel,
-    OP_ASYNC_CANCEL, Sqe,
+    EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK,
+    IOSQE_IO_LINK, Kernel, OP_ASYNC_CANCEL, Sqe,
 };
 pub use self::registered::FixedBuf;
 use self::slot::{Item, Meta, Polled, Slots};
@@ -284,7 +284,8 @@ impl Ring {
     fn adopt(&self, sqe: &mut Sqe, key: SlotKey, site: &'static Location<'static>) -> Meta {
         sqe.user_data = UserData::of_op(key);
         sqe.flags &= !(IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN | IOSQE_CQE_SKIP_SUCCESS);
-        Meta { opcode: sqe.opcode, fd: sqe.fd, started_ms: self.clock_ms.get(), site }
+        let fixed = sqe.flags & IOSQE_FIXED_FILE != 0;
+        Meta { opcode: sqe.opcode, fd: sqe.fd, fixed, started_ms: self.clock_ms.get(), site }
     }
 
     /// Asks for the outcome of an op; keeps `waker` if there is none yet.

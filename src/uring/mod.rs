@@ -35,6 +35,7 @@
 
 mod in_flight;
 mod register;
+mod sockets;
 mod writer;
 
 use std::fmt;

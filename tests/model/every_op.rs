@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use ringspun::buf::{IoBuf, IoBufMut, IoVectoredBuf};
 use ringspun::op::{
-    Accept, CWD, Close, Connect, EpollCtl, EpollEvent, Fallocate, Fixed, Fsync, LinkAt,
-    LinkTimeout, MkdirAt, OPCODES, OpenAt, PollAdd, PollRemove, PollUpdate, Read, ReadFixed, ReadV,
-    Recv, RenameAt, Send, SharedFd, Shutdown, Statx, SymlinkAt, Timeout, TimeoutRemove, UnlinkAt,
-    Write, WriteFixed, WriteV,
+    Accept, Bind, CWD, Close, Connect, Control, Credentials, EpollCtl, EpollEvent, Fallocate,
+    Fixed, Fsync, LinkAt, LinkTimeout, Listen, MkdirAt, OPCODES, OpenAt, PollAdd, PollRemove,
+    PollUpdate, Read, ReadFixed, ReadV, Recv, RecvMsg, RenameAt, Send, SendMsg, SendMsgZc, SendZc,
+    SharedFd, Shutdown, Socket, Statx, SymlinkAt, Timeout, TimeoutRemove, UnlinkAt, Write,
+    WriteFixed, WriteV,
 };
 use ringspun::uring::{AsyncIoUring, FixedBuf};
 
@@ -37,7 +38,7 @@ fn fixed(content: &[u8]) -> FixedBuf {
 #[test]
 #[cfg_attr(miri, ignore = "it looks at text only")]
 fn the_table_is_covered() {
-    const OTHERS: [&str; 3] = ["nop", "cancel", "poll_add_multi"];
+    const OTHERS: [&str; 5] = ["nop", "cancel", "cancel_fd", "accept_multi", "poll_add_multi"];
     let here = include_str!("every_op.rs");
     for row in OPCODES {
         let driven = here.contains(&format!("fn {}", row.file));
@@ -78,6 +79,58 @@ fn recv() {
 #[test]
 fn send() {
     drive_alike(|| Send::new(owned(), boxed(), 0));
+}
+
+#[test]
+fn send_zc() {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 7));
+    drive(|| SendZc::new(owned(), boxed(), 0).to(to));
+    drive_alike(|| SendZc::fixed(owned(), fixed(b"text"), 0));
+}
+
+fn control() -> Control {
+    let who = Credentials { pid: 1, uid: 2, gid: 3 };
+    Control::new().rights([owned(), owned()]).credentials(who).udp_segment(7)
+}
+
+#[test]
+fn sendmsg() {
+    let to = SocketAddr::from((Ipv6Addr::LOCALHOST, 7));
+    drive(|| SendMsg::new(owned(), [boxed(), boxed()], 0).to(to).control(control()));
+    drive_alike(|| SendMsg::new(owned(), ("text", boxed()).skip_bytes(5), 0));
+}
+
+#[test]
+fn sendmsg_zc() {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 7));
+    drive(|| SendMsgZc::new(owned(), [boxed(), boxed()], 0).to(to).control(control()));
+}
+
+/// The model gives a descriptor with each message that has room for one.
+#[test]
+fn recvmsg() {
+    let room = Control::space(4);
+    drive(|| RecvMsg::new(owned(), [boxed(), boxed()], 0).control(room));
+    drive_alike(|| {
+        RecvMsg::new(owned(), vec![Vec::with_capacity(3), vec![1]], 0).control(room + 9)
+    });
+    let flags = libc::MSG_TRUNC as u32;
+    drive_alike(|| RecvMsg::new(owned(), (boxed(), Vec::with_capacity(3)), flags));
+}
+
+#[test]
+fn socket() {
+    drive_alike(|| Socket::new(libc::AF_INET, libc::SOCK_STREAM, 0));
+}
+
+#[test]
+fn bind() {
+    drive_alike(|| Bind::new(owned(), SocketAddr::from((Ipv4Addr::LOCALHOST, 7))));
+}
+
+#[test]
+fn listen() {
+    drive_alike(|| Listen::new(owned(), 7));
 }
 
 #[test]
@@ -226,6 +279,13 @@ fn refused() {
     drive_alike(|| LinkAt::new(owned(), "a\0b", owned(), "new", 0));
     drive_alike(|| SymlinkAt::new("target", owned(), "a\0b"));
     drive_alike(|| EpollCtl::new(owned(), Fixed(0), libc::EPOLL_CTL_DEL, None));
+    drive_alike(|| {
+        SendMsg::new(owned(), boxed_pair(), 0).control(Control::new().rights([Fixed(0)]))
+    });
+}
+
+fn boxed_pair() -> [Box<[u8]>; 2] {
+    [boxed(), boxed()]
 }
 
 /// Made of the name of an op that is gone. The others are in `removals.rs`.
@@ -255,4 +315,5 @@ fn fixed_buffer_of_another_ring() {
     };
     drive_alike(|| ReadFixed::new(owned(), foreign(b""), 0));
     drive_alike(|| WriteFixed::new(owned(), foreign(b"text"), 0));
+    drive_alike(|| SendZc::fixed(owned(), foreign(b"text"), 0));
 }

@@ -22,6 +22,18 @@ pub(crate) const OP_POLL_ADD: u8 = opcode::PollAdd::CODE;
 #[allow(dead_code, reason = "for what wraps or imitates the kernel")]
 pub(crate) const OP_POLL_REMOVE: u8 = opcode::PollRemove::CODE;
 
+/// Whether `fd` of such an entry is a descriptor. It is a domain, a flag or a kind of id elsewhere.
+pub(crate) fn names_descriptor(opcode: u8) -> bool {
+    !matches!(
+        opcode,
+        opcode::Socket::CODE
+            | opcode::WaitId::CODE
+            | opcode::FutexWait::CODE
+            | opcode::FutexWake::CODE
+            | opcode::FutexWaitV::CODE
+    )
+}
+
 /// `len` of `POLL_ADD`: go on after the first event.
 pub(crate) const POLL_ADD_MULTI: u32 = 1 << 0;
 

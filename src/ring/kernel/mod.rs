@@ -45,7 +45,7 @@ pub(crate) use abi::OP_POLL_REMOVE;
 pub(crate) use abi::{
     CQE_F_MORE, IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN,
     IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_TIMEOUT, POLL_ADD_MULTI,
-    Timespec, poll_mask,
+    Timespec, names_descriptor, poll_mask,
 };
 pub(crate) use calls::coarse_clock_ms;
 #[cfg(not(ringspun_model))]

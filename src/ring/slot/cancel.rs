@@ -66,6 +66,23 @@ impl Slots {
         self.ask(key, ask)
     }
 
+    /// Somebody ends all ops on this file by an entry of his own: what a signal ends from now on
+    /// does not go again, nor does a stream that had to pause. A cancel of one of them is still
+    /// sent.
+    pub(crate) fn asked_by_fd(&mut self, fd: i32, fixed: bool) {
+        for slot in &mut self.slots {
+            let goes_again = slot.stage == Stage::Completed && is_restart(slot.answer.result);
+            let meta = slot.meta();
+            if fd >= 0
+                && (meta.fd, meta.fixed) == (fd, fixed)
+                && (goes_again || slot.stage == Stage::Streaming || slot.is_in_flight())
+                && slot.ask.is_by_nobody()
+            {
+                slot.ask = Ask::Cancel;
+            }
+        }
+    }
+
     /// Whether a cancel still has to be sent for this op.
     pub(crate) fn wants_cancel(&self, key: SlotKey) -> bool {
         self.is_in_flight(key)

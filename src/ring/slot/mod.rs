@@ -28,7 +28,7 @@ use std::task::Waker;
 
 pub(crate) use self::answer::{Abandoned, Asked, Effect, Filed, Item, Polled, Reaper};
 use super::completion::{Answer, Ask, is_restart};
-use super::kernel::CQE_F_MORE;
+use super::kernel::{CQE_F_MORE, names_descriptor};
 use crate::wake::LocalWaker;
 
 /// The name of one op in flight.
@@ -42,7 +42,10 @@ pub(crate) struct SlotKey {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meta {
     pub(crate) opcode: u8,
+    /// -1 if the entry names none.
     pub(crate) fd: i32,
+    /// `fd` is the index of a registered file.
+    pub(crate) fixed: bool,
     /// The turn's coarse clock when it was submitted, in milliseconds.
     pub(crate) started_ms: u32,
     pub(crate) site: &'static Location<'static>,
@@ -128,6 +131,7 @@ struct Slot {
     /// When it was submitted; while it is free: the next free slot.
     started_or_next: u32,
     opcode: u8,
+    fixed: bool,
     stage: Stage,
     ask: Ask,
     cancel: CancelState,
@@ -203,6 +207,7 @@ impl Slots {
             fd: -1,
             started_or_next: 0,
             opcode: 0,
+            fixed: false,
             stage: Stage::Reserved,
             ask: Ask::Nobody,
             cancel: CancelState::Unasked,
@@ -488,12 +493,19 @@ impl Slot {
     fn set_meta(&mut self, meta: Meta) {
         self.opcode = meta.opcode;
         self.fd = meta.fd;
+        self.fixed = meta.fixed;
         self.started_or_next = meta.started_ms;
         self.site = meta.site;
     }
 
     fn meta(&self) -> Meta {
-        Meta { opcode: self.opcode, fd: self.fd, started_ms: self.started_or_next, site: self.site }
+        Meta {
+            opcode: self.opcode,
+            fd: if names_descriptor(self.opcode) { self.fd } else { -1 },
+            fixed: self.fixed,
+            started_ms: self.started_or_next,
+            site: self.site,
+        }
     }
 
     #[inline]

@@ -82,6 +82,78 @@ pub(crate) fn full_pair() -> (SharedFd, UnixStream) {
     (SharedFd::new(ours), peer)
 }
 
+/// Two ends of a TCP connection, of which ours takes no more.
+pub(crate) fn full_tcp_pair() -> (SharedFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let ours = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    // Small, so that what is in it fits into the peer's window as soon as that has been read.
+    ours.set_send_buffer_size(4096).expect("an option");
+    ours.connect(&listener.local_addr().expect("bound").into()).expect("it listens");
+    let (peer, _) = listener.accept().expect("it is there");
+    ours.set_nonblocking(true).expect("a flag");
+    let mut stream = TcpStream::from(ours);
+    let mut refusals = 0;
+    // What is on its way makes room once more.
+    while refusals < 5 {
+        match stream.write(&[0; 4096]) {
+            Ok(count) => {
+                assert_ne!(count, 0);
+                refusals = 0;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+                refusals += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+    stream.set_nonblocking(false).expect("a flag");
+    (SharedFd::new(stream), peer)
+}
+
+/// Reads all that is there, and what still comes until it ends with `end`.
+pub(crate) fn read_up_to(peer: &mut TcpStream, end: &[u8]) {
+    peer.set_nonblocking(true).expect("a flag");
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    let mut last = Vec::new();
+    let mut quiet = 0;
+    while quiet < 5 || !last.ends_with(end) {
+        assert!(std::time::Instant::now() < deadline, "it never came");
+        let mut buf = [0; 1 << 16];
+        match peer.read(&mut buf) {
+            Ok(0) => panic!("the end of the stream"),
+            Ok(count) => {
+                quiet = 0;
+                last.extend_from_slice(&buf[..count]);
+                last.drain(..last.len().saturating_sub(end.len()));
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+                quiet += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+    peer.set_nonblocking(false).expect("a flag");
+}
+
+/// Whether the descriptor is closed when a program is started.
+pub(crate) fn is_closed_on_exec(fd: &impl AsRawFd) -> bool {
+    // SAFETY: no pointers are passed.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) };
+    assert!(flags >= 0, "F_GETFD: {}", std::io::Error::last_os_error());
+    flags & libc::FD_CLOEXEC != 0
+}
+
+/// Sets an option of a socket that is a number.
+pub(crate) fn set_option(fd: &impl AsRawFd, level: i32, name: i32, value: i32) {
+    let len = size_of::<i32>() as libc::socklen_t;
+    let at = (&raw const value).cast();
+    // SAFETY: `value` is read meanwhile, and is as long as that.
+    let answer = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, at, len) };
+    assert_eq!(answer, 0, "setsockopt: {}", std::io::Error::last_os_error());
+}
+
 /// Reads all that is there and does not wait for more.
 pub(crate) fn drain(peer: &mut UnixStream) -> Vec<u8> {
     peer.set_nonblocking(true).expect("a flag");

@@ -30,10 +30,14 @@ pub(crate) fn legal(code: u8, multishot: bool) -> &'static [Fault] {
         | opcode::WriteFixed::CODE
         | opcode::Read::CODE
         | opcode::Write::CODE => FILE_TRANSFER,
-        opcode::Send::CODE => TRANSFER,
+        opcode::Send::CODE | opcode::SendZc::CODE => TRANSFER,
         opcode::Recv::CODE => RECEIVE,
         opcode::Fsync::CODE
         | opcode::Accept::CODE
+        | opcode::SendMsg::CODE
+        | opcode::SendMsgZc::CODE
+        | opcode::RecvMsg::CODE
+        | opcode::Socket::CODE
         | opcode::Fallocate::CODE
         | opcode::OpenAt::CODE
         | opcode::Statx::CODE => CALL,
@@ -48,6 +52,8 @@ pub(crate) fn legal(code: u8, multishot: bool) -> &'static [Fault] {
         | opcode::Close::CODE
         | opcode::EpollCtl::CODE
         | opcode::Shutdown::CODE
+        | opcode::Bind::CODE
+        | opcode::Listen::CODE
         | opcode::RenameAt::CODE
         | opcode::UnlinkAt::CODE
         | opcode::MkDirAt::CODE

@@ -24,7 +24,7 @@ pub(super) fn may_be_short(sqe: &Sqe) -> bool {
         return false;
     }
     match sqe.opcode {
-        opcode::Send::CODE | opcode::Recv::CODE => {
+        opcode::Send::CODE | opcode::SendZc::CODE | opcode::Recv::CODE => {
             let whole = (libc::MSG_WAITALL | libc::MSG_TRUNC) as u32;
             sqe.op_flags & whole == 0 && is_stream_socket(sqe.fd)
         }

@@ -15,7 +15,9 @@ use std::ptr;
 
 use io_uring::opcode;
 
-use super::super::{IOSQE_FIXED_FILE, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI, Sqe};
+use super::super::{
+    IOSQE_FIXED_FILE, OP_POLL_ADD, OP_POLL_REMOVE, POLL_ADD_MULTI, Sqe, names_descriptor,
+};
 use super::descriptors::is_open;
 use super::random::Random;
 
@@ -32,6 +34,9 @@ const STATX_SIZE: usize = 256;
 const TIMESPEC_SIZE: usize = 16;
 const EPOLL_EVENT_SIZE: usize = 12;
 const OPEN_HOW_SIZE: usize = 24;
+
+/// `CMSG_SPACE` of one descriptor.
+const RIGHTS_SIZE: usize = 24;
 
 /// One thing that the kernel does to memory.
 enum Effect {
@@ -120,6 +125,28 @@ pub(super) fn at_submission(sqe: &Sqe) {
     }
 }
 
+/// Whether a received message has room for a descriptor among its control messages.
+pub(super) fn takes_descriptor(sqe: &Sqe, result: i32) -> bool {
+    effects(sqe).iter().any(|effect| match effect {
+        Effect::FilledMessage(address) if result >= 0 => {
+            load::<libc::msghdr>(*address).msg_controllen >= RIGHTS_SIZE
+        }
+        _ => false,
+    })
+}
+
+/// Puts a descriptor into the control messages of a received message.
+pub(super) fn give_descriptor(sqe: &Sqe, fd: i32) {
+    let mut header: libc::msghdr = load(sqe.addr);
+    let at = header.msg_control as u64;
+    store(at, &(RIGHTS_SIZE - 4));
+    store(at + 8, &libc::SOL_SOCKET);
+    store(at + 12, &libc::SCM_RIGHTS);
+    store(at + 16, &fd);
+    header.msg_controllen = RIGHTS_SIZE;
+    store(sqe.addr, &header);
+}
+
 /// What Linux does until it posts `result`. A result of a transfer is within what was asked. It is
 /// not the `first` answer if that was a result before the end of the memory's use.
 pub(super) fn at_completion(sqe: &Sqe, result: i32, first: bool, random: &mut Random) {
@@ -154,7 +181,8 @@ pub(super) fn at_completion(sqe: &Sqe, result: i32, first: bool, random: &mut Ra
 
 /// O4: the descriptors that the entry names are open. Where it names none the number is negative.
 fn check_descriptors(sqe: &Sqe) {
-    let first = if sqe.flags & IOSQE_FIXED_FILE == 0 { sqe.fd } else { -1 };
+    let plain = sqe.flags & IOSQE_FIXED_FILE == 0 && names_descriptor(sqe.opcode);
+    let first = if plain { sqe.fd } else { -1 };
     let second = match sqe.opcode {
         opcode::RenameAt::CODE | opcode::LinkAt::CODE => sqe.len as i32,
         opcode::EpollCtl::CODE => sqe.off as i32,

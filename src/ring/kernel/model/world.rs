@@ -9,8 +9,8 @@ use std::os::fd::RawFd;
 use io_uring::opcode;
 
 use super::super::{
-    CQE_F_MORE, Cqe, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL,
-    OP_POLL_ADD, OP_POLL_REMOVE, Sqe,
+    CQE_F_MORE, Cqe, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_HARDLINK, IOSQE_IO_LINK,
+    OP_ASYNC_CANCEL, OP_POLL_ADD, OP_POLL_REMOVE, Sqe, names_descriptor,
 };
 use super::control::NOTIF;
 use super::descriptors::{drain_eventfd, placeholder};
@@ -276,7 +276,11 @@ impl World {
         }
         self.disarm(index, -libc::ECANCELED);
         let Pending { ring, sqe, notif_due, .. } = self.pending[index];
+        let gives = !notif_due && memory::takes_descriptor(&sqe, result);
         memory::at_completion(&sqe, result, !notif_due, &mut self.random);
+        if gives {
+            memory::give_descriptor(&sqe, self.open_placeholder());
+        }
         self.post(ring, &sqe, result, flags);
         if flags & CQE_F_MORE != 0 {
             self.pending[index].notif_due = !memory::is_multishot(&sqe);
@@ -321,6 +325,10 @@ impl World {
     /// A cancel, or the removal or update of a poll or timeout. Chain members that wait are not
     /// found.
     fn remove(&mut self, ring: u32, sqe: &Sqe) -> i32 {
+        const ALL: u32 = 1 << 0;
+        if sqe.opcode == OP_ASYNC_CANCEL && sqe.op_flags & ALL != 0 {
+            return self.remove_all(ring, sqe);
+        }
         let Some(target) = self.find_target(ring, sqe) else {
             self.notify(ring, sqe.addr);
             return -libc::ENOENT;
@@ -335,6 +343,19 @@ impl World {
         }
         self.complete(target, -libc::ECANCELED, 0);
         0
+    }
+
+    /// As `remove`, for all that are meant. Answers how many.
+    fn remove_all(&mut self, ring: u32, sqe: &Sqe) -> i32 {
+        let mut count = 0;
+        if self.deaf {
+            return count;
+        }
+        while let Some(target) = self.find_target(ring, sqe) {
+            self.complete(target, -libc::ECANCELED, 0);
+            count += 1;
+        }
+        count
     }
 
     /// A notification that is due comes by itself, and no later than somebody wants an end.
@@ -354,7 +375,7 @@ impl World {
         let is_meant = |target: &Sqe| match (sqe.opcode, sqe.op_flags) {
             (OP_POLL_REMOVE, _) => target.opcode == OP_POLL_ADD && target.user_data == sqe.addr,
             (OP_ASYNC_CANCEL, flags) if flags & ANY != 0 => true,
-            (OP_ASYNC_CANCEL, flags) if flags & BY_FD != 0 => target.fd == sqe.fd,
+            (OP_ASYNC_CANCEL, flags) if flags & BY_FD != 0 => file(target) == file(sqe),
             (OP_ASYNC_CANCEL, _) => target.user_data == sqe.addr,
             _ => target.opcode == opcode::Timeout::CODE && target.user_data == sqe.addr,
         };
@@ -381,6 +402,12 @@ impl World {
     fn ring(&mut self, ring: u32) -> &mut Rings {
         self.rings.get_mut(&ring).expect("the ring is open")
     }
+}
+
+/// What a cancel by descriptor compares.
+fn file(sqe: &Sqe) -> (Option<i32>, bool) {
+    let fd = names_descriptor(sqe.opcode).then_some(sqe.fd);
+    (fd, sqe.flags & IOSQE_FIXED_FILE != 0)
 }
 
 fn is_removal(sqe: &Sqe) -> bool {

@@ -6,6 +6,7 @@
 //! once; at the end every op has ended, for each cancel that was asked for reached it, and every
 //! slot is free again.
 
+mod by_fd;
 mod check;
 mod kernel;
 
@@ -88,7 +89,8 @@ struct Walk {
 }
 
 fn meta() -> Meta {
-    Meta { opcode: 0, fd: -1, started_ms: 0, site: std::panic::Location::caller() }
+    let site = std::panic::Location::caller();
+    Meta { opcode: 0, fd: -1, fixed: false, started_ms: 0, site }
 }
 
 impl Walk {
