@@ -90,6 +90,16 @@ impl OpPath {
         OpPath(path.into_path())
     }
 
+    /// The name of an attribute, which is handed over as a path is.
+    pub(crate) fn name(name: impl IntoPath) -> OpPath {
+        OpPath(name.into_path().map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                io::Error::new(io::ErrorKind::InvalidInput, "the name contains a NUL byte")
+            }
+            _ => error,
+        }))
+    }
+
     /// In place of the path of an op that must not run any more.
     pub(crate) fn failed(errno: i32) -> OpPath {
         OpPath(Err(io::Error::from_raw_os_error(errno)))

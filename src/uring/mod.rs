@@ -33,6 +33,7 @@
 //! | `run_event_loop` | [`Runtime::run_until_idle`](crate::runtime::Runtime::run_until_idle) | |
 //! | `process_outstanding_events` | [`Runtime::turn`](crate::runtime::Runtime::turn) | |
 
+mod files;
 mod in_flight;
 mod register;
 mod sockets;

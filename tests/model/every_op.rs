@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use ringspun::buf::{IoBuf, IoBufMut, IoVectoredBuf};
 use ringspun::op::{
-    Accept, Bind, CWD, Close, Connect, Control, Credentials, EpollCtl, EpollEvent, Fallocate,
-    Fixed, Fsync, LinkAt, LinkTimeout, Listen, MkdirAt, OPCODES, OpenAt, PollAdd, PollRemove,
-    PollUpdate, Read, ReadFixed, ReadV, Recv, RecvMsg, RenameAt, Send, SendMsg, SendMsgZc, SendZc,
-    SharedFd, Shutdown, Socket, Statx, SymlinkAt, Timeout, TimeoutRemove, UnlinkAt, Write,
-    WriteFixed, WriteV,
+    Accept, Bind, CWD, Close, Connect, Control, Credentials, EpollCtl, EpollEvent, FGetXattr,
+    FSetXattr, Fadvise, Fallocate, Fixed, Fsync, Ftruncate, GetXattr, LinkAt, LinkTimeout, Listen,
+    MkdirAt, OPCODES, OpenAt, OpenAt2, Pipe, PollAdd, PollRemove, PollUpdate, Read, ReadFixed,
+    ReadV, Recv, RecvMsg, RenameAt, Send, SendMsg, SendMsgZc, SendZc, SetXattr, SharedFd, Shutdown,
+    Socket, Splice, Statx, SymlinkAt, SyncFileRange, Tee, Timeout, TimeoutRemove, UnlinkAt, WaitId,
+    Write, WriteFixed, WriteV,
 };
 use ringspun::uring::{AsyncIoUring, FixedBuf};
 
@@ -220,6 +221,74 @@ fn fallocate() {
 }
 
 #[test]
+fn ftruncate() {
+    drive_alike(|| Ftruncate::new(owned(), 7));
+}
+
+#[test]
+fn sync_file_range() {
+    drive_alike(|| SyncFileRange::new(owned(), 4096, 4096, libc::SYNC_FILE_RANGE_WRITE));
+}
+
+#[test]
+fn fadvise() {
+    drive_alike(|| Fadvise::new(owned(), 0, 4096, libc::POSIX_FADV_DONTNEED));
+    drive_alike(|| Fadvise::new(owned(), 0, 1 << 40, libc::POSIX_FADV_WILLNEED));
+}
+
+#[test]
+fn splice() {
+    drive_alike(|| Splice::new(owned(), None, owned(), Some(7), 9, 0));
+    drive_alike(|| Splice::new(Fixed(0), Some(7), owned(), None, 9, 0));
+    drive_alike(|| Splice::new(owned(), None, Fixed(0), None, 9, u32::MAX));
+}
+
+#[test]
+fn tee() {
+    drive_alike(|| Tee::new(owned(), SharedFd::new(owned()), 9, 0));
+}
+
+#[test]
+fn set_xattr() {
+    drive_alike(|| SetXattr::new("path", "user.name", boxed(), 0));
+}
+
+#[test]
+fn f_set_xattr() {
+    drive_alike(|| FSetXattr::new(owned(), "user.name", vec![1; 8].slice(2..), 0));
+}
+
+#[test]
+fn get_xattr() {
+    drive(|| GetXattr::new("path", "user.name", boxed()));
+    drive_alike(|| GetXattr::new("path", "user.name", Vec::new()));
+}
+
+#[test]
+fn f_get_xattr() {
+    drive_alike(|| FGetXattr::new(owned(), "user.name", Vec::with_capacity(3)));
+}
+
+#[test]
+fn open_at2() {
+    let flags = libc::O_CREAT | libc::O_EXCL;
+    drive(|| OpenAt2::new(owned(), "name", 0, 0, libc::RESOLVE_BENEATH));
+    drive_alike(|| OpenAt2::new(CWD, "name", flags, 0o600, 0));
+}
+
+#[test]
+fn wait_id() {
+    drive(|| WaitId::pidfd(owned(), libc::WEXITED));
+    drive_alike(|| WaitId::pid(7, libc::WEXITED | libc::WNOHANG));
+    drive_alike(|| WaitId::any(libc::WEXITED));
+}
+
+#[test]
+fn pipe() {
+    drive(|| Pipe::new(0));
+}
+
+#[test]
 fn mkdir_at() {
     drive_alike(|| MkdirAt::new(owned(), String::from("name"), 0o700));
 }
@@ -275,6 +344,12 @@ fn refused() {
     drive_alike(|| MkdirAt::new(owned(), "a\0b", 0));
     drive_alike(|| UnlinkAt::new(owned(), "a\0b", 0));
     drive_alike(|| Statx::new(owned(), "a\0b", 0, 0));
+    drive_alike(|| OpenAt2::new(owned(), "a\0b", 0, 0, 0));
+    drive_alike(|| SetXattr::new("path", "a\0b", boxed(), 0));
+    drive_alike(|| FSetXattr::new(owned(), "a\0b", boxed(), 0));
+    drive_alike(|| GetXattr::new("a\0b", "name", boxed()));
+    drive_alike(|| FGetXattr::new(owned(), "a\0b", boxed()));
+    drive_alike(|| WaitId::pidfd(Fixed(0), libc::WEXITED));
     drive_alike(|| RenameAt::new(owned(), "old", Fixed(0), "new", 0));
     drive_alike(|| LinkAt::new(owned(), "a\0b", owned(), "new", 0));
     drive_alike(|| SymlinkAt::new("target", owned(), "a\0b"));

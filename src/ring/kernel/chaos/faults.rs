@@ -30,7 +30,9 @@ pub(crate) fn legal(code: u8, multishot: bool) -> &'static [Fault] {
         | opcode::WriteFixed::CODE
         | opcode::Read::CODE
         | opcode::Write::CODE => FILE_TRANSFER,
-        opcode::Send::CODE | opcode::SendZc::CODE => TRANSFER,
+        opcode::Send::CODE | opcode::SendZc::CODE | opcode::Splice::CODE | opcode::Tee::CODE => {
+            TRANSFER
+        }
         opcode::Recv::CODE => RECEIVE,
         opcode::Fsync::CODE
         | opcode::Accept::CODE
@@ -40,6 +42,10 @@ pub(crate) fn legal(code: u8, multishot: bool) -> &'static [Fault] {
         | opcode::Socket::CODE
         | opcode::Fallocate::CODE
         | opcode::OpenAt::CODE
+        | opcode::OpenAt2::CODE
+        | opcode::GetXattr::CODE
+        | opcode::FGetXattr::CODE
+        | opcode::Ftruncate::CODE
         | opcode::Statx::CODE => CALL,
         opcode::Nop::CODE
         | OP_POLL_ADD
@@ -58,7 +64,13 @@ pub(crate) fn legal(code: u8, multishot: bool) -> &'static [Fault] {
         | opcode::UnlinkAt::CODE
         | opcode::MkDirAt::CODE
         | opcode::SymlinkAt::CODE
-        | opcode::LinkAt::CODE => LATE,
+        | opcode::LinkAt::CODE
+        | opcode::SyncFileRange::CODE
+        | opcode::Fadvise::CODE
+        | opcode::SetXattr::CODE
+        | opcode::FSetXattr::CODE
+        | opcode::WaitId::CODE
+        | opcode::Pipe::CODE => LATE,
         _ => &[],
     }
 }
@@ -99,6 +111,12 @@ pub(super) fn may_use_worker(code: u8) -> bool {
         opcode::Fsync::CODE
             | opcode::Fallocate::CODE
             | opcode::OpenAt::CODE
+            | opcode::OpenAt2::CODE
+            | opcode::GetXattr::CODE
+            | opcode::FGetXattr::CODE
+            | opcode::Ftruncate::CODE
+            | opcode::Splice::CODE
+            | opcode::Tee::CODE
             | opcode::Statx::CODE
             | opcode::Read::CODE
             | opcode::Readv::CODE

@@ -11,6 +11,8 @@ use io_uring::opcode;
 use super::super::{Fault, IOSQE_FIXED_FILE, Sqe};
 use super::faults;
 
+const SPLICE_F_FD_IN_FIXED: u32 = 1 << 31;
+
 /// Whether the kernel could have moved less than this entry asks for, without a reason that the
 /// program can see. Never in front of a link: a short transfer would have cut the chain there.
 pub(super) fn may_be_short(sqe: &Sqe) -> bool {
@@ -30,6 +32,12 @@ pub(super) fn may_be_short(sqe: &Sqe) -> bool {
         }
         opcode::Read::CODE | opcode::ReadFixed::CODE => is_divisible(sqe.fd, true, sqe.len),
         opcode::Write::CODE | opcode::WriteFixed::CODE => is_divisible(sqe.fd, false, sqe.len),
+        opcode::Splice::CODE | opcode::Tee::CODE => {
+            // Whole packets and whole sectors are not cut; nobody knows what an index stands for.
+            let fixed = sqe.op_flags & SPLICE_F_FD_IN_FIXED != 0;
+            let source = sqe.file_index as i32;
+            !fixed && is_divisible(source, true, sqe.len) && is_divisible(sqe.fd, true, sqe.len)
+        }
         // `len` counts vectors there, and the first may be empty.
         _ => false,
     }

@@ -34,6 +34,9 @@ const STATX_SIZE: usize = 256;
 const TIMESPEC_SIZE: usize = 16;
 const EPOLL_EVENT_SIZE: usize = 12;
 const OPEN_HOW_SIZE: usize = 24;
+/// What the kernel fills of a `siginfo_t`: six numbers.
+const CHILD_INFO_SIZE: usize = 24;
+const SPLICE_F_FD_IN_FIXED: u32 = 1 << 31;
 
 /// `CMSG_SPACE` of one descriptor.
 const RIGHTS_SIZE: usize = 24;
@@ -54,10 +57,12 @@ enum Effect {
     PeerAddress { address: u64, len_address: u64 },
     /// A `msghdr` whose buffers are filled; its lengths and flags are written.
     FilledMessage(u64),
+    /// Two descriptors that the kernel makes.
+    Ends(u64),
 }
 
 fn effects(sqe: &Sqe) -> Vec<Effect> {
-    use Effect::{FilledMessage, Input, Path, PeerAddress, Record, Source, Target};
+    use Effect::{Ends, FilledMessage, Input, Path, PeerAddress, Record, Source, Target};
     let (address, second, len) = (sqe.addr, sqe.off, sqe.len as usize);
     if sqe.flags & BUFFER_SELECT != 0 {
         return Vec::new();
@@ -89,6 +94,16 @@ fn effects(sqe: &Sqe) -> Vec<Effect> {
         opcode::RenameAt::CODE | opcode::SymlinkAt::CODE | opcode::LinkAt::CODE => {
             vec![Path(address), Path(second)]
         }
+        opcode::SetXattr::CODE => {
+            vec![Path(address), Path(sqe.addr3), Input { address: second, len }]
+        }
+        opcode::FSetXattr::CODE => vec![Path(address), Input { address: second, len }],
+        opcode::GetXattr::CODE => {
+            vec![Path(address), Path(sqe.addr3), Target { address: second, len }]
+        }
+        opcode::FGetXattr::CODE => vec![Path(address), Target { address: second, len }],
+        opcode::WaitId::CODE => vec![Record { address: second, len: CHILD_INFO_SIZE }],
+        opcode::Pipe::CODE => vec![Ends(address)],
         opcode::Statx::CODE => {
             vec![Path(address), Record { address: second, len: STATX_SIZE }]
         }
@@ -105,6 +120,8 @@ fn effects(sqe: &Sqe) -> Vec<Effect> {
         | OP_POLL_REMOVE
         | opcode::AsyncCancel::CODE
         | opcode::TimeoutRemove::CODE
+        | opcode::Splice::CODE
+        | opcode::Fadvise::CODE
         | opcode::Fallocate::CODE => Vec::new(),
         _ => {
             assert!(sqe.addr == 0, "teach the model opcode {}: {sqe:?}", sqe.opcode);
@@ -148,8 +165,15 @@ pub(super) fn give_descriptor(sqe: &Sqe, fd: i32) {
 }
 
 /// What Linux does until it posts `result`. A result of a transfer is within what was asked. It is
-/// not the `first` answer if that was a result before the end of the memory's use.
-pub(super) fn at_completion(sqe: &Sqe, result: i32, first: bool, random: &mut Random) {
+/// not the `first` answer if that was a result before the end of the memory's use. `open` makes a
+/// descriptor.
+pub(super) fn at_completion(
+    sqe: &Sqe,
+    result: i32,
+    first: bool,
+    random: &mut Random,
+    mut open: impl FnMut() -> i32,
+) {
     let closes = sqe.opcode == opcode::Close::CODE && sqe.file_index == 0;
     if first || !closes {
         check_descriptors(sqe);
@@ -168,6 +192,7 @@ pub(super) fn at_completion(sqe: &Sqe, result: i32, first: bool, random: &mut Ra
             Effect::PeerAddress { address, len_address } if result >= 0 && address != 0 => {
                 write_address(address, len_address);
             }
+            Effect::Ends(address) if first && result >= 0 => store(address, &[open(), open()]),
             Effect::FilledMessage(address) if result >= 0 => fill_message(address, left, random),
             _ => {}
         }
@@ -181,11 +206,18 @@ pub(super) fn at_completion(sqe: &Sqe, result: i32, first: bool, random: &mut Ra
 
 /// O4: the descriptors that the entry names are open. Where it names none the number is negative.
 fn check_descriptors(sqe: &Sqe) {
-    let plain = sqe.flags & IOSQE_FIXED_FILE == 0 && names_descriptor(sqe.opcode);
-    let first = if plain { sqe.fd } else { -1 };
+    let is_number = match sqe.opcode {
+        // It may be that of a process.
+        opcode::WaitId::CODE => sqe.len == libc::P_PIDFD,
+        opcode => sqe.flags & IOSQE_FIXED_FILE == 0 && names_descriptor(opcode),
+    };
+    let first = if is_number { sqe.fd } else { -1 };
     let second = match sqe.opcode {
         opcode::RenameAt::CODE | opcode::LinkAt::CODE => sqe.len as i32,
         opcode::EpollCtl::CODE => sqe.off as i32,
+        opcode::Splice::CODE | opcode::Tee::CODE if sqe.op_flags & SPLICE_F_FD_IN_FIXED == 0 => {
+            sqe.file_index as i32
+        }
         _ => -1,
     };
     for fd in [first, second] {
@@ -212,6 +244,8 @@ pub(super) fn any_result(sqe: &Sqe, random: &mut Random, open: impl FnOnce() -> 
         | opcode::Socket::CODE => open(),
         OP_POLL_ADD => i32::from(libc::POLLIN),
         opcode::Timeout::CODE => -libc::ETIME,
+        opcode::WaitId::CODE | opcode::Pipe::CODE => 0,
+        opcode::Splice::CODE | opcode::Tee::CODE => random.below(sqe.len as usize + 1) as i32,
         // It is in no chain, or behind nothing that it could guard.
         opcode::LinkTimeout::CODE => -libc::EINVAL,
         _ if random.one_in(3) => asked as i32,
@@ -263,6 +297,7 @@ pub(super) fn is_whole(sqe: &Sqe, result: i32) -> bool {
         | opcode::WriteFixed::CODE
         | opcode::Readv::CODE
         | opcode::Writev::CODE => result >= 0 && result as usize >= asked(sqe),
+        opcode::Splice::CODE | opcode::Tee::CODE => i64::from(result) == i64::from(sqe.len),
         opcode::Timeout::CODE if sqe.op_flags & TIMEOUT_ETIME_SUCCESS != 0 => {
             result >= 0 || result == -libc::ETIME
         }

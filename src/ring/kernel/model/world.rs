@@ -213,7 +213,7 @@ impl World {
         if !timer.sqe.is_linked() {
             self.pending[head].sqe.flags &= !(IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
         }
-        memory::at_completion(&timer.sqe, result, true, &mut self.random);
+        self.work(&timer.sqe, result, true);
         self.post(timer.ring, &timer.sqe, result, 0);
     }
 
@@ -277,7 +277,7 @@ impl World {
         self.disarm(index, -libc::ECANCELED);
         let Pending { ring, sqe, notif_due, .. } = self.pending[index];
         let gives = !notif_due && memory::takes_descriptor(&sqe, result);
-        memory::at_completion(&sqe, result, !notif_due, &mut self.random);
+        self.work(&sqe, result, !notif_due);
         if gives {
             memory::give_descriptor(&sqe, self.open_placeholder());
         }
@@ -297,6 +297,15 @@ impl World {
             }
         }
         self.run_removals();
+    }
+
+    fn work(&mut self, sqe: &Sqe, result: i32, first: bool) {
+        let Self { random, placeholders, .. } = self;
+        memory::at_completion(sqe, result, first, random, || {
+            let (near, far) = placeholder();
+            placeholders.push(far);
+            near
+        });
     }
 
     fn post(&mut self, ring: u32, sqe: &Sqe, result: i32, flags: u32) {
