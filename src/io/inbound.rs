@@ -113,6 +113,14 @@ impl Inbound {
         &self.fd
     }
 
+    /// For callers that have the object for themselves: futures that were leaked do not count.
+    #[inline]
+    pub(super) fn alone(&mut self) -> &Inbound {
+        self.turns.clear();
+        self.lent.set(false);
+        self
+    }
+
     /// `None`: a waker's own code has come back here. Whoever gets that asks again at once.
     #[inline]
     pub(super) fn state(&self) -> Option<RefMut<'_, State>> {

@@ -74,6 +74,14 @@ impl Outbound {
         &self.fd
     }
 
+    /// For callers that have the object for themselves: futures that were leaked do not count.
+    #[inline]
+    pub(super) fn alone(&mut self) -> &Outbound {
+        self.turns.clear();
+        self.midway.set(false);
+        self
+    }
+
     /// `None`: a waker's own code has come back here.
     fn state(&self) -> Option<RefMut<'_, State>> {
         self.state.try_borrow_mut().ok()

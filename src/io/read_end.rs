@@ -50,7 +50,8 @@ impl<K: Kind> ReadEnd<K> {
     ///
     /// Dropping the future loses nothing.
     pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.inbound.in_turn(|cx| self.inbound.poll_read(cx, buf)).await
+        let inbound = self.inbound.alone();
+        inbound.in_turn(|cx| inbound.poll_read(cx, buf)).await
     }
 
     /// Fills `buf`, and answers its length.
@@ -65,8 +66,9 @@ impl<K: Kind> ReadEnd<K> {
     /// Dropping the future loses nothing, other than with tokio: bytes that were read already are
     /// given back to the stream, for the next reader.
     pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut unread = Unread::new(&self.inbound, buf);
-        self.inbound.in_turn(|cx| unread.poll_all(cx)).await?;
+        let inbound = self.inbound.alone();
+        let mut unread = Unread::new(inbound, buf);
+        inbound.in_turn(|cx| unread.poll_all(cx)).await?;
         Ok(unread.keep())
     }
 
@@ -82,7 +84,7 @@ impl<K: Kind> ReadEnd<K> {
                 buf.extend_from_slice(held);
                 held.len()
             };
-            let inbound = &self.inbound;
+            let inbound = self.inbound.alone();
             let count = inbound
                 .in_turn(|cx| inbound.poll_fill(cx).map_ok(|()| inbound.consume(&mut append)))
                 .await?;

@@ -51,9 +51,13 @@ impl Turns {
         self.serving.get() == 0
     }
 
-    /// Whether somebody stands in the line.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.serving.get() != 0
+    /// Whoever has the object for itself knows that the line is dead: those in it were leaked.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        if self.serving.get() != 0 {
+            self.serving.set(0);
+            self.others.get_mut().clear();
+        }
     }
 
     #[inline]
@@ -209,14 +213,14 @@ mod tests {
         drop(second);
         drop(first);
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
-        assert!(!turns.is_taken());
+        assert_eq!(turns.serving.get(), 0);
     }
 
     #[test]
     fn never_polled() {
         let turns = Turns::default();
         drop(turns.turn());
-        assert!(!turns.is_taken());
+        assert_eq!(turns.serving.get(), 0);
     }
 
     #[test]

@@ -52,12 +52,12 @@ impl<K: Kind> WriteEnd<K> {
     ///
     /// If the future is dropped before it is ready, nothing was written.
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.outbound.write(&[IoSlice::new(buf)]).await
+        self.outbound.alone().write(&[IoSlice::new(buf)]).await
     }
 
     /// As [`write`](WriteEnd::write), from several slices in one call.
     pub async fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.outbound.write(bufs).await
+        self.outbound.alone().write(bufs).await
     }
 
     /// Writes all of `buf`. Nobody else's bytes come in between.
@@ -66,7 +66,7 @@ impl<K: Kind> WriteEnd<K> {
     ///
     /// If the future is dropped, a beginning of `buf` may have been written.
     pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.outbound.write_all(buf).await
+        self.outbound.alone().write_all(buf).await
     }
 
     /// Does nothing: what was written is with the kernel.
@@ -81,7 +81,7 @@ impl<K: Kind> WriteEnd<K> {
     ///
     /// [`NotConnected`](io::ErrorKind::NotConnected) if the peer has reset the connection.
     pub async fn shutdown(&mut self) -> io::Result<()> {
-        self.outbound.flush().await?;
+        self.outbound.alone().flush().await?;
         self.shut_down()
     }
 

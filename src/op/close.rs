@@ -10,6 +10,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::thread;
 
 use io_uring::opcode;
 
@@ -59,14 +60,21 @@ impl Close {
     }
 }
 
-/// Closes a descriptor whose close may take long (`SO_LINGER`) in a kernel worker. Without a ring
-/// it is closed here.
+/// Closes a descriptor whose close may take long (`SO_LINGER`) in a kernel worker; without a ring on
+/// a thread.
 pub(super) fn close_aside(fd: OwnedFd) {
-    let Some(ring) = ring::current().filter(|ring| !ring.is_closed()) else { return };
+    let Some(ring) = ring::current().filter(|ring| !ring.is_closed()) else {
+        return close_on_a_thread(fd);
+    };
     let close = Close { target: Target::Asked(fd.into_op_fd()), aside: true };
     let mut submission = Submission::new(close, Some(ring));
     submission.launch();
     submission.leave(None, None);
+}
+
+fn close_on_a_thread(fd: OwnedFd) {
+    // Without a thread to be had the closure is dropped here, and with it the descriptor.
+    let _ = thread::Builder::new().name("ringspun-close".into()).spawn(move || drop(fd));
 }
 
 // SAFETY: O1: the entry has no pointer; the descriptor that it closes is the op's own and nobody
@@ -114,6 +122,8 @@ unsafe impl Op for Close {
                 if carried_out {
                     // The number is the kernel's again: it must not be closed by the drop.
                     let _closed = fd.into_raw_fd();
+                } else if self.aside {
+                    close_on_a_thread(fd);
                 }
                 completion.into_result().map(drop)
             }

@@ -35,6 +35,9 @@ pub(crate) fn turn(core: &Core, wait: Option<Duration>) -> io::Result<usize> {
     Ok(polled + completed + fired)
 }
 
+/// A ring that is never done is not waited for.
+const FLUSHES_MAX: usize = 1024;
+
 /// Hands over what was asked for, and closes what was dropped.
 pub(crate) fn flush(core: &Core) -> io::Result<()> {
     core.flush()
@@ -91,11 +94,15 @@ impl Core {
     /// What was asked for leaves before `block_on` returns; completions stay for the next, but the
     /// descriptors of what was dropped are closed now.
     fn flush(&self) -> io::Result<()> {
-        if self.ring.needs_enter() {
+        // A small queue takes what there is in several rounds.
+        for _ in 0..FLUSHES_MAX {
+            if !self.ring.needs_enter() {
+                break;
+            }
             self.ring.enter(Wait::No).map_err(|error| self.fail(error))?;
-        }
-        if self.ring.orphans() > 0 {
-            self.ring.dispatch();
+            if self.ring.orphans() > 0 {
+                self.ring.dispatch();
+            }
         }
         Ok(())
     }
