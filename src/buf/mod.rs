@@ -95,6 +95,7 @@ pub use self::io_buf_mut::IoBufMut;
 pub(crate) use self::io_buf_mut::copy_into;
 pub use self::slice::Slice;
 pub use self::vectored::{IoVec, IoVectoredBuf, IoVectoredBufMut, VectoredSlice};
+pub(crate) use self::vectored::{gather, scatter, vectored_room};
 
 /// What an operation with a buffer gives back: the result, and the buffer in either case.
 ///

@@ -311,6 +311,45 @@ unsafe fn take_share<B: IoBufMut>(buf: &mut B, total: usize) -> usize {
     total - share
 }
 
+/// How many bytes fit into them.
+pub(crate) fn vectored_room<V: IoVectoredBufMut>(bufs: &mut V) -> usize {
+    let mut vectors = Vec::new();
+    bufs.iovecs_mut(&mut vectors);
+    vectors.iter().map(IoVec::len).sum()
+}
+
+/// Copies `bytes` into the buffers in order, as far as they fit; answers how many did.
+pub(crate) fn scatter<V: IoVectoredBufMut>(bufs: &mut V, bytes: &[u8]) -> usize {
+    let mut vectors = Vec::new();
+    bufs.iovecs_mut(&mut vectors);
+    let mut total = 0;
+    for vector in &vectors {
+        let share = &bytes[total..];
+        let count = vector.len().min(share.len());
+        // SAFETY: B2: the vector names `len` bytes that may be written, and `bufs` is borrowed
+        // uniquely, apart from `bytes`.
+        unsafe { std::ptr::copy_nonoverlapping(share.as_ptr(), vector.ptr(), count) };
+        total += count;
+    }
+    // SAFETY: B2: the first `total` bytes, counted through the buffers in order, were just written.
+    unsafe { bufs.set_init_total(total) };
+    total
+}
+
+/// A copy of the first `count` bytes, or of all there are.
+pub(crate) fn gather<V: IoVectoredBuf>(bufs: &V, count: usize) -> Vec<u8> {
+    let mut vectors = Vec::new();
+    bufs.iovecs(&mut vectors);
+    let mut bytes = Vec::with_capacity(count);
+    for vector in &vectors {
+        let share = vector.len().min(count - bytes.len());
+        // SAFETY: B2: the vector names `len` initialised bytes of `bufs`, which is borrowed.
+        let slice = unsafe { std::slice::from_raw_parts(vector.ptr().cast_const(), share) };
+        bytes.extend_from_slice(slice);
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::{IoVec, IoVectoredBuf, IoVectoredBufMut};

@@ -26,8 +26,10 @@ use super::inbound::Way;
 use super::turns::Turns;
 use socket2::SockRef;
 
-use crate::buf::{BufResult, IoBuf};
-use crate::op::{Op, PollAdd, Send, SharedFd, Submission, Write, now, submit};
+use crate::buf::{BufResult, IoBuf, IoVectoredBuf};
+use crate::op::{
+    Op, PollAdd, Send, SendMsg, SendZc, SharedFd, Submission, Write, WriteV, now, submit,
+};
 
 /// The writing direction.
 pub(crate) struct Outbound {
@@ -216,6 +218,24 @@ impl Outbound {
         }
     }
 
+    /// As `send`, from several buffers.
+    pub(crate) async fn send_vectored<V: IoVectoredBuf>(&self, bufs: V) -> BufResult<usize, V> {
+        match self.way {
+            Way::Socket => self.own(bufs, |fd, bufs| SendMsg::new(fd, bufs, WAIT_ALL)).await,
+            Way::Pipe => self.own(bufs, |fd, bufs| WriteV::new(fd, bufs, AT_CURSOR)).await,
+        }
+    }
+
+    /// As `send`, without the kernel's copy.
+    pub(crate) async fn send_zc<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        let (result, buf) = self.own(buf, |fd, buf| SendZc::new(fd, buf, WAIT_ALL)).await;
+        match result {
+            // Locked memory has run out, or this kernel cannot: then by a copy.
+            Err(error) if cannot_lock(&error) => self.send(buf).await,
+            result => (result, buf),
+        }
+    }
+
     /// Sends by the op that `describe` makes, when it is this caller's turn.
     pub(crate) async fn own<B, T>(
         &self,
@@ -287,6 +307,11 @@ impl Outbound {
     pub(crate) fn is_sending(&self) -> bool {
         self.state().is_none_or(|state| state.sending.is_some())
     }
+}
+
+fn cannot_lock(error: &io::Error) -> bool {
+    let unsupported = error.kind() == io::ErrorKind::Unsupported;
+    unsupported || matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EOPNOTSUPP))
 }
 
 fn ignore_cancel(error: io::Error) -> io::Result<u32> {

@@ -9,8 +9,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::inbound::{Adopted, Armed, Inbound, Way};
-use crate::buf::{BufResult, IoBuf, IoBufMut, copy_into};
-use crate::op::{Op, PooledBuf, Read, Recv, Submission, submit};
+use crate::buf::{
+    BufResult, IoBuf, IoBufMut, IoVectoredBufMut, copy_into, gather, scatter, vectored_room,
+};
+use crate::op::{Op, PooledBuf, Read, ReadV, Recv, Submission, submit};
 
 /// "At the file's own position."
 const AT_CURSOR: u64 = u64::MAX;
@@ -34,9 +36,30 @@ impl Inbound {
             }
         }
         match self.way {
-            Way::Socket => self.own(submit(Recv::new(&self.fd, buf, 0))).await,
-            Way::Pipe => self.own(submit(Read::new(&self.fd, buf, AT_CURSOR))).await,
+            Way::Socket => self.own(submit(Recv::new(&self.fd, buf, 0)), copy_of).await,
+            Way::Pipe => self.own(submit(Read::new(&self.fd, buf, AT_CURSOR)), copy_of).await,
         }
+    }
+
+    /// As `recv`, into several buffers.
+    pub(crate) async fn recv_vectored<V>(&self, mut bufs: V) -> BufResult<usize, V>
+    where
+        V: IoVectoredBufMut,
+    {
+        if vectored_room(&mut bufs) == 0 {
+            return (Ok(0), bufs);
+        }
+        let mut turn = self.turns.turn();
+        poll_fn(|cx| turn.poll(cx)).await;
+        match poll_fn(|cx| self.poll_leftover(cx)).await {
+            Err(error) => return (Err(error), bufs),
+            Ok(false) => {}
+            Ok(true) => {
+                let count = self.consume(|held| scatter(&mut bufs, held));
+                return (Ok(count), bufs);
+            }
+        }
+        self.own(submit(ReadV::new(&self.fd, bufs, AT_CURSOR)), gather).await
     }
 
     /// The next bytes as the kernel has put them: a buffer of the pool, without a copy.
@@ -52,20 +75,24 @@ impl Inbound {
         self.poll_fill(cx).map_ok(|()| true)
     }
 
-    async fn own<B, T>(&self, submission: Submission<T>) -> BufResult<usize, B>
+    async fn own<B, T>(
+        &self,
+        submission: Submission<T>,
+        copy: fn(&B, usize) -> Vec<u8>,
+    ) -> BufResult<usize, B>
     where
-        B: IoBufMut,
+        B: 'static,
         T: Op<Output = BufResult<usize, B>>,
     {
         self.lent.set(true);
-        let mut lent = Lent { inbound: self, submission: Some(submission) };
+        let mut lent = Lent { inbound: self, submission: Some(submission), copy };
         let (result, buf) = poll_fn(|cx| match &mut lent.submission {
             Some(submission) => Pin::new(submission).poll(cx),
             None => unreachable!("it is taken at the drop only"),
         })
         .await;
         lent.submission = None;
-        if matches!(result, Ok(0)) && buf.capacity() > 0 {
+        if matches!(result, Ok(0)) {
             self.note_end();
         }
         (result, buf)
@@ -73,54 +100,57 @@ impl Inbound {
 }
 
 /// A receive in flight whose future may be dropped.
-struct Lent<'a, B, T>
-where
-    B: IoBufMut,
-    T: Op<Output = BufResult<usize, B>>,
-{
+struct Lent<'a, B: 'static, T: Op<Output = BufResult<usize, B>>> {
     inbound: &'a Inbound,
     submission: Option<Submission<T>>,
+    copy: fn(&B, usize) -> Vec<u8>,
 }
 
-impl<B, T> Drop for Lent<'_, B, T>
-where
-    B: IoBufMut,
-    T: Op<Output = BufResult<usize, B>>,
-{
+impl<B: 'static, T: Op<Output = BufResult<usize, B>>> Drop for Lent<'_, B, T> {
     fn drop(&mut self) {
         self.inbound.lent.set(false);
         let Some(submission) = self.submission.take() else { return };
         if submission.is_submitted() {
-            self.inbound.adopt(Armed::Adopted(Box::new(submission)));
+            let left = Left { submission, copy: self.copy };
+            self.inbound.adopt(Armed::Adopted(Box::new(left)));
         }
     }
 }
 
-impl<B, T> Adopted for Submission<T>
-where
-    B: IoBufMut,
-    T: Op<Output = BufResult<usize, B>>,
-{
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<PooledBuf>> {
-        let answer = ready!(Pin::new(self).poll(cx));
-        Poll::Ready(as_pooled(answer))
-    }
+/// What a dropped future has left.
+struct Left<B: 'static, T: Op<Output = BufResult<usize, B>>> {
+    submission: Submission<T>,
+    copy: fn(&B, usize) -> Vec<u8>,
+}
 
-    fn take_if_done(&mut self) -> Option<io::Result<PooledBuf>> {
-        Submission::take_if_done(self).map(as_pooled)
-    }
-
-    fn finish_now(&mut self) -> Option<io::Result<PooledBuf>> {
-        Submission::finish_now(self).map(as_pooled)
-    }
-
-    fn is_elsewhere(&self) -> bool {
-        Submission::is_elsewhere(self)
+impl<B: 'static, T: Op<Output = BufResult<usize, B>>> Left<B, T> {
+    fn as_pooled(&self, (result, buf): BufResult<usize, B>) -> io::Result<PooledBuf> {
+        Ok(PooledBuf::from((self.copy)(&buf, result?)))
     }
 }
 
-fn as_pooled<B: IoBuf>((result, buf): BufResult<usize, B>) -> io::Result<PooledBuf> {
-    let count = result?;
+impl<B: 'static, T: Op<Output = BufResult<usize, B>>> Adopted for Left<B, T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<PooledBuf>> {
+        let answer = ready!(Pin::new(&mut self.submission).poll(cx));
+        Poll::Ready(self.as_pooled(answer))
+    }
+
+    fn take_if_done(&mut self) -> Option<io::Result<PooledBuf>> {
+        let answer = self.submission.take_if_done()?;
+        Some(self.as_pooled(answer))
+    }
+
+    fn finish_now(&mut self) -> Option<io::Result<PooledBuf>> {
+        let answer = self.submission.finish_now()?;
+        Some(self.as_pooled(answer))
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.submission.is_elsewhere()
+    }
+}
+
+fn copy_of<B: IoBuf>(buf: &B, count: usize) -> Vec<u8> {
     let bytes = buf.as_init();
-    Ok(PooledBuf::from(bytes[..count.min(bytes.len())].to_vec()))
+    bytes[..count.min(bytes.len())].to_vec()
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::inbound::Inbound;
 use super::kind::{Kind, SocketKind};
 use super::unread::Unread;
-use crate::buf::{BufResult, IoBufMut};
+use crate::buf::{BufResult, IoBufMut, IoVectoredBufMut};
 use crate::op::{PooledBuf, SharedFd};
 
 /// The reading side of a byte stream: of a [`Stream`](super::Stream) that was split, or of a pipe.
@@ -164,6 +164,15 @@ impl<K: Kind> ReadEnd<K> {
     /// ```
     pub async fn recv<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.inbound.recv(buf).await
+    }
+
+    /// As [`recv`](ReadEnd::recv), into several buffers, one after the other.
+    ///
+    /// # Cancellation
+    ///
+    /// As for [`recv`](ReadEnd::recv).
+    pub async fn recv_vectored<V: IoVectoredBufMut>(&self, bufs: V) -> BufResult<usize, V> {
+        self.inbound.recv_vectored(bufs).await
     }
 
     /// Receives into a buffer of the core's pool, which the kernel chooses when bytes are there,

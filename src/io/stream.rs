@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::kind::{Kind, SocketKind};
 use super::read_end::ReadEnd;
 use super::write_end::WriteEnd;
-use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::buf::{BufResult, IoBuf, IoBufMut, IoVectoredBuf, IoVectoredBufMut};
 use crate::op::{Close, PooledBuf, SharedFd, submit};
 
 /// A connection: [`TcpStream`](crate::net::TcpStream) or [`UnixStream`](crate::net::UnixStream).
@@ -127,6 +127,16 @@ impl<K: Kind> Stream<K> {
         self.write.send(buf).await
     }
 
+    /// See [`WriteEnd::send_vectored`].
+    pub async fn send_vectored<V: IoVectoredBuf>(&self, bufs: V) -> BufResult<usize, V> {
+        self.write.send_vectored(bufs).await
+    }
+
+    /// See [`ReadEnd::recv_vectored`].
+    pub async fn recv_vectored<V: IoVectoredBufMut>(&self, bufs: V) -> BufResult<usize, V> {
+        self.read.recv_vectored(bufs).await
+    }
+
     /// The two directions, borrowed.
     pub fn split(&mut self) -> (&mut ReadEnd<K>, &mut WriteEnd<K>) {
         (&mut self.read, &mut self.write)
@@ -202,6 +212,11 @@ impl<K: Kind> Stream<K> {
 }
 
 impl<K: SocketKind> Stream<K> {
+    /// See [`WriteEnd::send_zc`].
+    pub async fn send_zc<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        self.write.send_zc(buf).await
+    }
+
     /// See [`ReadEnd::peek`].
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.read.peek(buf).await

@@ -291,3 +291,31 @@ fn linger_does_not_hold_the_core() {
         assert!(begun.elapsed() < Duration::from_secs(10), "the close held the core");
     });
 }
+
+#[test]
+fn owned_faces() {
+    block_on(async {
+        let (ours, theirs) = pair().await;
+        let (sent, bufs) = ours.send_vectored((b"ab".to_vec(), b"cdef".to_vec())).await;
+        assert_eq!(sent.expect("room"), 6);
+        assert_eq!(bufs.1, b"cdef");
+        let room = [Vec::with_capacity(4), Vec::with_capacity(4)];
+        let (count, bufs) = theirs.recv_vectored(room).await;
+        assert_eq!(count.expect("bytes"), 6);
+        assert_eq!((&bufs[0][..], &bufs[1][..]), (&b"abcd"[..], &b"ef"[..]));
+        let (sent, buf) = theirs.send_zc(vec![9; 100_000]).await;
+        assert_eq!((sent.expect("room"), buf.len()), (100_000, 100_000));
+        let mut got = 0;
+        while got < 100_000 {
+            let pooled = ours.recv_pooled().await.expect("bytes");
+            assert!(!pooled.is_empty() && pooled.iter().all(|byte| *byte == 9));
+            got += pooled.len();
+        }
+        poll_and_drop(ours.recv_vectored([Vec::with_capacity(2), Vec::with_capacity(9)]));
+        assert_eq!(theirs.send("kept").await.0.expect("room"), 4);
+        let (count, bufs) =
+            ours.recv_vectored([Vec::with_capacity(1), Vec::with_capacity(9)]).await;
+        assert_eq!(count.expect("bytes"), 4);
+        assert_eq!((&bufs[0][..], &bufs[1][..]), (&b"k"[..], &b"ept"[..]));
+    });
+}
