@@ -72,6 +72,7 @@
 //! | [`uring`] | each operation as a method, by the kernel's names | [`uring::AsyncIoUring`] |
 //! | [`op`] | the operations as types; chains, streams, your own | [`op::Op`], [`op::link()`] |
 //! | [`buf`] | memory that the kernel may touch | [`buf::IoBuf`], [`buf::IoBufMut`] |
+//! | [`fs`] | files and directories, as tokio has them | [`fs::File`], [`fs::read()`] |
 //! | [`task`] | futures that are polled on their own | [`spawn`], [`task::JoinSet`] |
 //! | [`time`] | sleeping, deadlines, ticks | [`time::sleep`], [`time::timeout`] |
 //! | [`blocking`] | what would hold a core up | [`spawn_blocking`] |
@@ -111,6 +112,8 @@
 pub mod blocking;
 #[cfg(not(loom))]
 pub mod buf;
+#[cfg(not(loom))]
+pub mod fs;
 #[cfg(not(loom))]
 pub mod io;
 #[cfg(not(loom))]

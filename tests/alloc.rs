@@ -248,3 +248,26 @@ fn wakes_from_another_thread() {
     thread.join().expect("no panic");
     assert_none(&info);
 }
+
+#[test]
+fn borrowed_reads_and_writes_of_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    std::fs::write(&path, [7; 16 * 1024]).expect("room");
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("there");
+    let mut cached = ringspun::fs::File::from_std(file);
+    // procfs knows no RWF_NOWAIT: each read is an op and a copy.
+    let mut through_the_ring =
+        ringspun::fs::File::from_std(std::fs::File::open("/proc/self/comm").expect("procfs"));
+    let info = counted(async || {
+        let mut buf = [0; 512];
+        for _ in 0..200 {
+            cached.rewind().await.expect("a file");
+            cached.read_exact(&mut buf).await.expect("cached");
+            cached.write_all(&buf).await.expect("room");
+            through_the_ring.rewind().await.expect("a file");
+            assert!(through_the_ring.read(&mut buf).await.expect("procfs") > 0);
+        }
+    });
+    assert_none(&info);
+}

@@ -24,8 +24,8 @@ use futures::StreamExt;
 use futures::future::join_all;
 use ringspun::buf::BufResult;
 use ringspun::op::{
-    CWD, Completion, Fsync, Nop, OPCODES, Op, OpenAt, PollAdd, PollAddMulti, Read, Recv, Send,
-    SharedFd, Sqe, Write, link, stdin, submit,
+    CWD, Class, Completion, Fsync, Nop, OPCODES, Op, OpenAt, PollAdd, PollAddMulti, Read, Recv,
+    Send, SharedFd, Sqe, Write, link, stdin, submit,
 };
 use ringspun::runtime::{Builder, Runtime};
 use ringspun::time::sleep;
@@ -456,6 +456,54 @@ fn b8_sleep_blocks_only_its_task() {
         sleeper.await.expect("no panic");
         assert_eq!(*order.borrow(), ["worked", "slept"]);
     });
+}
+
+#[test]
+fn b12_a_large_listing_does_not_hold_the_core() {
+    const ENTRIES: usize = 100_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    for n in 0..ENTRIES {
+        let name = folder.path().join(n.to_string());
+        std::os::unix::fs::symlink("nowhere", name).expect("room");
+    }
+    block_on(async {
+        let ticks = Rc::new(Cell::new(0));
+        let longest = Rc::new(Cell::new(Duration::ZERO));
+        let (counter, maximum) = (Rc::clone(&ticks), Rc::clone(&longest));
+        let heartbeat = ringspun::spawn(async move {
+            loop {
+                let before = Instant::now();
+                sleep(Duration::from_micros(500)).await;
+                maximum.set(maximum.get().max(before.elapsed()));
+                counter.set(counter.get() + 1);
+            }
+        });
+        let begin = Instant::now();
+        let mut listing = ringspun::fs::read_dir(folder.path()).await.expect("there");
+        let mut count = 0;
+        while listing.next_entry().await.expect("readable").is_some() {
+            count += 1;
+        }
+        assert_eq!(count, ENTRIES);
+        println!("{:?}: {} ticks, longest {:?}", begin.elapsed(), ticks.get(), longest.get());
+        // A core that was held would have had one or two.
+        assert!(ticks.get() >= 10, "{} ticks", ticks.get());
+        heartbeat.abort();
+    });
+}
+
+#[test]
+fn b23_ops_of_files_and_of_sockets_are_told_apart() {
+    let class = |name: &str| {
+        let row = OPCODES.iter().find(|row| row.name == name);
+        row.unwrap_or_else(|| panic!("{name} has no row")).class
+    };
+    for name in ["OPENAT", "READ", "WRITE", "READV", "WRITEV", "FSYNC", "FALLOCATE", "STATX"] {
+        assert!(matches!(class(name), Class::MayUseWorker | Class::AlwaysWorker), "{name}");
+    }
+    for name in ["ACCEPT", "CONNECT", "RECV", "SEND"] {
+        assert_eq!(class(name), Class::PollDriven, "{name}");
+    }
 }
 
 #[test]

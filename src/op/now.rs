@@ -118,6 +118,11 @@ pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<i32> {
     direct::status_flags(fd)
 }
 
+/// What an open file is (`S_IFMT`) and its length, without asking a network file system.
+pub(crate) fn file_status(fd: BorrowedFd<'_>) -> io::Result<(u32, u64)> {
+    direct::file_status(fd)
+}
+
 fn total(bufs: &[IoSlice<'_>]) -> usize {
     bufs.iter().map(|buf| buf.len()).sum()
 }

@@ -19,6 +19,7 @@ pub struct Read<B> {
     buf: B,
     offset: u64,
     asked: usize,
+    flags: i32,
 }
 
 impl Read<()> {
@@ -30,7 +31,16 @@ impl<B: IoBufMut> Read<B> {
     /// Describes the read.
     #[inline]
     pub fn new(fd: impl IntoOpFd, buf: B, offset: u64) -> Read<B> {
-        Read { fd: fd.into_op_fd(), buf, offset, asked: 0 }
+        Read { fd: fd.into_op_fd(), buf, offset, asked: 0, flags: 0 }
+    }
+
+    /// How the kernel shall go about it: `RWF_*` of libc. With `RWF_NOWAIT` what would wait, or
+    /// would need a kernel worker, is [`WouldBlock`](std::io::ErrorKind::WouldBlock).
+    #[must_use]
+    #[inline]
+    pub fn flags(mut self, flags: i32) -> Self {
+        self.flags = flags;
+        self
     }
 }
 
@@ -46,6 +56,7 @@ unsafe impl<B: IoBufMut> Op for Read<B> {
         sqe.addr = pointer;
         sqe.len = len;
         sqe.off = self.offset;
+        sqe.op_flags = self.flags as u32;
         self.asked = len as usize;
         sqe
     }

@@ -24,12 +24,22 @@ pub struct ReadV<V> {
     bufs: V,
     offset: u64,
     iovecs: Vec<IoVec>,
+    flags: i32,
 }
 
 impl<V: IoVectoredBufMut> ReadV<V> {
     /// Describes the read.
     pub fn new(fd: impl IntoOpFd, bufs: V, offset: u64) -> ReadV<V> {
-        ReadV { fd: fd.into_op_fd(), bufs, offset, iovecs: Vec::new() }
+        ReadV { fd: fd.into_op_fd(), bufs, offset, iovecs: Vec::new(), flags: 0 }
+    }
+
+    /// How the kernel shall go about it: `RWF_*` of libc. With `RWF_NOWAIT` what would wait, or
+    /// would need a kernel worker, is [`WouldBlock`](std::io::ErrorKind::WouldBlock).
+    #[must_use]
+    #[inline]
+    pub fn flags(mut self, flags: i32) -> Self {
+        self.flags = flags;
+        self
     }
 }
 
@@ -47,6 +57,7 @@ unsafe impl<V: IoVectoredBufMut> Op for ReadV<V> {
         sqe.addr = self.iovecs.as_ptr() as u64;
         sqe.len = u32::try_from(self.iovecs.len()).unwrap_or(u32::MAX);
         sqe.off = self.offset;
+        sqe.op_flags = self.flags as u32;
         sqe
     }
 

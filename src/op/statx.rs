@@ -75,6 +75,7 @@ impl fmt::Debug for Statx {
 }
 
 /// What [`Statx`] found. [`as_raw`](StatxResult::as_raw) has all of it.
+#[derive(Clone)]
 pub struct StatxResult(Box<libc::statx>);
 
 impl StatxResult {
@@ -118,6 +119,12 @@ impl StatxResult {
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         time(self.0.stx_mtime)
+    }
+
+    /// When it was read last, as far as the file system keeps account.
+    #[must_use]
+    pub fn accessed(&self) -> Option<SystemTime> {
+        time(self.0.stx_atime)
     }
 
     /// When it was made, where the file system knows.

@@ -23,6 +23,7 @@ pub struct Write<B> {
     fd: OpFd,
     buf: B,
     offset: u64,
+    flags: i32,
 }
 
 impl Write<()> {
@@ -34,7 +35,16 @@ impl<B: IoBuf> Write<B> {
     /// Describes the write.
     #[inline]
     pub fn new(fd: impl IntoOpFd, buf: B, offset: u64) -> Write<B> {
-        Write { fd: fd.into_op_fd(), buf, offset }
+        Write { fd: fd.into_op_fd(), buf, offset, flags: 0 }
+    }
+
+    /// How the kernel shall go about it: `RWF_*` of libc. With `RWF_NOWAIT` what would wait, or
+    /// would need a kernel worker, is [`WouldBlock`](std::io::ErrorKind::WouldBlock).
+    #[must_use]
+    #[inline]
+    pub fn flags(mut self, flags: i32) -> Self {
+        self.flags = flags;
+        self
     }
 }
 
@@ -49,6 +59,7 @@ unsafe impl<B: IoBuf> Op for Write<B> {
         self.fd.set(&mut sqe);
         (sqe.addr, sqe.len) = super::readable(&self.buf);
         sqe.off = self.offset;
+        sqe.op_flags = self.flags as u32;
         sqe
     }
 

@@ -25,12 +25,22 @@ pub struct WriteV<V> {
     bufs: V,
     offset: u64,
     iovecs: Vec<IoVec>,
+    flags: i32,
 }
 
 impl<V: IoVectoredBuf> WriteV<V> {
     /// Describes the write.
     pub fn new(fd: impl IntoOpFd, bufs: V, offset: u64) -> WriteV<V> {
-        WriteV { fd: fd.into_op_fd(), bufs, offset, iovecs: Vec::new() }
+        WriteV { fd: fd.into_op_fd(), bufs, offset, iovecs: Vec::new(), flags: 0 }
+    }
+
+    /// How the kernel shall go about it: `RWF_*` of libc. With `RWF_NOWAIT` what would wait, or
+    /// would need a kernel worker, is [`WouldBlock`](std::io::ErrorKind::WouldBlock).
+    #[must_use]
+    #[inline]
+    pub fn flags(mut self, flags: i32) -> Self {
+        self.flags = flags;
+        self
     }
 }
 
@@ -48,6 +58,7 @@ unsafe impl<V: IoVectoredBuf> Op for WriteV<V> {
         sqe.addr = self.iovecs.as_ptr() as u64;
         sqe.len = u32::try_from(self.iovecs.len()).unwrap_or(u32::MAX);
         sqe.off = self.offset;
+        sqe.op_flags = self.flags as u32;
         sqe
     }
 

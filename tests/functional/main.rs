@@ -8,6 +8,7 @@
 mod blocking;
 mod ecosystem;
 mod flood;
+mod fs;
 mod handle;
 mod link;
 mod net;

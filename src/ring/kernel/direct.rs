@@ -158,6 +158,21 @@ pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<i32> {
     if flags < 0 { Err(io::Error::last_os_error()) } else { Ok(flags) }
 }
 
+/// What an open file is (`stx_mode`) and its length, as the kernel has them at hand: a network file
+/// system is not asked.
+pub(crate) fn file_status(fd: BorrowedFd<'_>) -> io::Result<(u32, u64)> {
+    // SAFETY: a `statx` is integers; zero is one of them.
+    let mut status: libc::statx = unsafe { mem::zeroed() };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let mask = libc::STATX_TYPE | libc::STATX_SIZE;
+    let (fd, path, status_ptr) = (fd.as_raw_fd(), c"".as_ptr(), &raw mut status);
+    // SAFETY: the path is a constant, and the kernel writes one `statx` to this stack.
+    if unsafe { libc::statx(fd, path, flags, mask, status_ptr) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((u32::from(status.stx_mode), status.stx_size))
+}
+
 /// -1 as an offset is "the file's own position".
 fn place(offset: Option<u64>) -> io::Result<libc::off_t> {
     let Some(offset) = offset else { return Ok(-1) };
