@@ -10,7 +10,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use ringspun::op::{Nop, Read, Recv, Send, SharedFd, submit};
+use futures::StreamExt;
+use ringspun::op::{
+    BufClass, Multishot, Nop, Read, Recv, RecvMulti, RecvSelect, Send, SharedFd, buf_group, submit,
+};
 use ringspun::runtime::Runtime;
 use ringspun::time::sleep;
 
@@ -101,6 +104,38 @@ fn z9_sends_and_receives() {
         }
     });
     assert_none(&info);
+}
+
+#[test]
+fn receives_into_pooled_buffers() {
+    let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let ours = SharedFd::new(ours);
+    let info = counted(async || {
+        let group = buf_group(BufClass::Small).expect("this kernel has buffer rings");
+        for _ in 0..100_000 {
+            peer.write_all(&[1; 64]).expect("sent");
+            let buf = submit(RecvSelect::new(&ours, group.clone(), 0)).await.expect("received");
+            assert_eq!(buf.len(), 64);
+        }
+    });
+    assert_none(&info);
+}
+
+#[test]
+fn a_stream_of_pooled_buffers() {
+    let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let ours = SharedFd::new(ours);
+    let info = counted(async || {
+        let group = buf_group(BufClass::Small).expect("this kernel has buffer rings");
+        let mut stream = Multishot::new(RecvMulti::new(&ours, group, 0));
+        for _ in 0..100_000 {
+            peer.write_all(&[1; 64]).expect("sent");
+            let buf = stream.next().await.expect("no end").expect("received");
+            assert_eq!(buf.len(), 64);
+        }
+    });
+    // What one stream needs for its queue of answers, however many they are.
+    assert!(info.count_total < 16, "{info:?}");
 }
 
 #[test]

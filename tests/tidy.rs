@@ -52,7 +52,8 @@ const LIBC_CALLS: [(&str, &str, &str); 4] = [
 ];
 
 /// Files of `op/` that are no ops: no row in the opcode table, no test of their own name.
-const OP_HELPERS: [&str; 15] = [
+const OP_HELPERS: [&str; 16] = [
+    "buf_group",
     "detach",
     "now",
     "path",

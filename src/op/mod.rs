@@ -36,6 +36,7 @@
 mod accept;
 mod accept_multi;
 mod bind;
+mod buf_group;
 mod cancel;
 mod cancel_fd;
 mod close;
@@ -69,11 +70,14 @@ mod poll_add;
 mod poll_add_multi;
 mod poll_remove;
 mod poll_update;
-mod pooled_stub;
 mod read;
 mod read_fixed;
+mod read_select;
 mod readv;
 mod recv;
+mod recv_msg_multi;
+mod recv_multi;
+mod recv_select;
 mod recvmsg;
 mod rename_at;
 mod result;
@@ -108,6 +112,7 @@ use crate::buf::{IoBuf, IoBufMut};
 pub use self::accept::{Accept, AcceptWithAddress};
 pub use self::accept_multi::AcceptMulti;
 pub use self::bind::Bind;
+pub use self::buf_group::{BufGroup, buf_group};
 pub use self::cancel::{Cancel, CancelError};
 pub use self::cancel_fd::CancelFd;
 pub use self::close::Close;
@@ -137,11 +142,14 @@ pub use self::poll_add::PollAdd;
 pub use self::poll_add_multi::PollAddMulti;
 pub use self::poll_remove::PollRemove;
 pub use self::poll_update::PollUpdate;
-pub use self::pooled_stub::*;
 pub use self::read::Read;
 pub use self::read_fixed::ReadFixed;
+pub use self::read_select::ReadSelect;
 pub use self::readv::ReadV;
 pub use self::recv::Recv;
+pub use self::recv_msg_multi::{Datagram, RecvMsgMulti};
+pub use self::recv_multi::RecvMulti;
+pub use self::recv_select::RecvSelect;
 pub use self::recvmsg::{ReceivedMessage, RecvMsg};
 pub use self::rename_at::RenameAt;
 pub use self::send::Send;
@@ -168,7 +176,7 @@ pub use self::write_fixed::WriteFixed;
 pub use self::writev::WriteV;
 pub use crate::ring::kernel::Sqe;
 use crate::ring::{self, Ring};
-pub use crate::ring::{Completion, OpId};
+pub use crate::ring::{BufClass, Completion, OpId, PooledBuf};
 
 /// What to ask of the kernel and how to read its answer: an operation of one entry.
 ///
@@ -255,6 +263,13 @@ pub unsafe trait MultiOp: 'static {
     ///
     /// `completion` is an answer to the entry that this very value prepared last.
     unsafe fn item(&mut self, completion: Completion) -> Option<Self::Item>;
+
+    /// The group of pooled buffers that the entry which was prepared last selects from, and no
+    /// other: that belongs to the promise. The stream waits for a buffer of it when there is none.
+    #[doc(hidden)]
+    fn buf_group(&self) -> Option<&BufGroup> {
+        None
+    }
 }
 
 /// The futures of ops that can be asked to end: what a deadline can be put on.

@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::{MultiOp, OpId};
+use super::{BufGroup, MultiOp, OpId};
 use crate::ring::kernel::CQE_F_MORE;
 use crate::ring::{Ask, Completion, Dropped, Reaper, Ring, SlotKey};
 
@@ -24,9 +24,10 @@ use crate::ring::{Ask, Completion, Dropped, Reaper, Ring, SlotKey};
 ///
 /// Between polls at most about a `window` of answers is kept: at that many the op is cancelled in
 /// the kernel, what still comes is kept, and the next poll that finds nothing arms it again. An end
-/// for want of room (completion queue overflow, `ENOBUFS`) is repaired silently. Any other end is
-/// an item, and the poll after it arms the op again; the stream ends only when it was cancelled, or
-/// when the op says so.
+/// for want of room (completion queue overflow, `ENOBUFS`) is repaired silently; if it was a pooled
+/// buffer that was missing, the stream waits until one comes back, and those that wait take turns.
+/// Any other end is an item, and the poll after it arms the op again; the stream ends only when it
+/// was cancelled, or when the op says so.
 ///
 /// # Cancellation
 ///
@@ -44,6 +45,10 @@ pub struct Multishot<T: MultiOp> {
     stage: Stage,
     window: usize,
     cancelled: bool,
+    /// How many buffers its group had offered when it was armed.
+    offered: u64,
+    /// Where it stands among those who wait for a buffer, until it has got one.
+    ticket: Option<u64>,
     /// The op said that this is the end; what the kernel still says is dropped.
     over: bool,
     site: &'static Location<'static>,
@@ -53,6 +58,8 @@ pub struct Multishot<T: MultiOp> {
 enum Stage {
     Idle,
     Armed,
+    /// Not armed, for its group has no buffer.
+    Starved,
     Ended,
 }
 
@@ -73,6 +80,8 @@ impl<T: MultiOp> Multishot<T> {
             stage: Stage::Idle,
             window: WINDOW_DEFAULT,
             cancelled: false,
+            offered: 0,
+            ticket: None,
             over: false,
             site: Location::caller(),
         }
@@ -111,6 +120,7 @@ impl<T: MultiOp> Multishot<T> {
         // SAFETY: O6: the kernel knows nothing of the op at the moment.
         let op = unsafe { self.op.assume_init_mut() };
         let sqe = op.prepare();
+        self.offered = op.buf_group().map_or(0, BufGroup::offered);
         if !ring.supports(sqe.opcode) {
             return Err(Completion::unsupported(sqe.opcode));
         }
@@ -118,6 +128,54 @@ impl<T: MultiOp> Multishot<T> {
         self.key = unsafe { ring.submit_streaming(sqe, self.window, cx.waker(), self.site) };
         self.stage = Stage::Armed;
         Ok(())
+    }
+
+    /// The group of buffers that it selects from.
+    fn group(&self) -> Option<BufGroup> {
+        // SAFETY: the op is here until `drop`; O7 allows the look.
+        let op = unsafe { self.op.assume_init_ref() };
+        op.buf_group().cloned()
+    }
+
+    /// Waits for a buffer, or goes on waiting. False: there may be one.
+    fn waits_for_buffer(&mut self, cx: &Context<'_>) -> bool {
+        let Some(group) = self.group() else { return false };
+        super::check_current(self.ring.get_or_insert_with(super::current_ring));
+        let waits = match self.ticket {
+            Some(ticket) if self.stage == Stage::Starved => group.waits_still(ticket, cx.waker()),
+            _ => false,
+        };
+        if !waits {
+            // Called, and others were faster: then it keeps its place.
+            let ticket = group.wait(self.ticket, cx.waker());
+            self.stage = if ticket.is_some() { Stage::Starved } else { Stage::Idle };
+            self.ticket = ticket.or(self.ticket);
+        }
+        self.stage == Stage::Starved
+    }
+
+    fn stop_waiting(&mut self) {
+        if self.stage == Stage::Starved
+            && let (Some(ticket), Some(group)) = (self.ticket, self.group())
+        {
+            group.leave(ticket);
+        }
+    }
+
+    /// The last answer says nothing about the op: room was missing, also in the window (then the
+    /// ring has cancelled it, and nobody had asked).
+    fn is_silent_end(&self, ring: &Ring, completion: &Completion) -> bool {
+        if completion.raw_result() == -libc::ENOBUFS {
+            return self.group().is_none_or(|group| group.ran_dry(ring, self.offered));
+        }
+        completion.is_interrupted() && completion.ask == Ask::Window
+    }
+
+    /// Nobody will read this answer.
+    fn pass_over(&self, completion: &Completion) {
+        if let Some(group) = self.group() {
+            group.reclaim(completion);
+        }
     }
 
     /// Its ring has been shut down: it cannot be armed again.
@@ -133,13 +191,6 @@ impl<T: MultiOp> Multishot<T> {
     }
 }
 
-/// An end that says nothing about the op: room was missing, also in the window (then the ring has
-/// cancelled it, and nobody had asked), or a signal came between.
-fn is_silent_end(completion: &Completion) -> bool {
-    completion.raw_result() == -libc::ENOBUFS
-        || (completion.is_interrupted() && completion.ask == Ask::Window)
-}
-
 impl<T: MultiOp> Stream for Multishot<T> {
     type Item = T::Item;
 
@@ -148,8 +199,14 @@ impl<T: MultiOp> Stream for Multishot<T> {
         loop {
             match this.stage {
                 Stage::Ended => return Poll::Ready(None),
-                Stage::Idle if this.cancelled || this.is_homeless() => this.stage = Stage::Ended,
-                Stage::Idle => {
+                Stage::Idle | Stage::Starved if this.cancelled || this.is_homeless() => {
+                    this.stop_waiting();
+                    this.stage = Stage::Ended;
+                }
+                Stage::Idle | Stage::Starved => {
+                    if this.waits_for_buffer(cx) {
+                        return Poll::Pending;
+                    }
                     if let Err(unsupported) = this.arm(cx) {
                         this.stage = Stage::Ended;
                         return Poll::Ready(this.item(unsupported));
@@ -171,14 +228,17 @@ impl<T: MultiOp> Stream for Multishot<T> {
             };
             if last {
                 this.stage = Stage::Idle;
-                if is_silent_end(&completion) {
+                if this.is_silent_end(&ring, &completion) {
+                    this.pass_over(&completion);
                     continue;
                 }
                 if completion.is_interrupted() && !completion.ask.is_by_nobody() {
+                    this.pass_over(&completion);
                     this.stage = Stage::Ended;
                     return Poll::Ready(None);
                 }
             }
+            this.ticket = None;
             match this.item(completion) {
                 Some(item) if !this.over => return Poll::Ready(Some(item)),
                 _ => {
@@ -205,6 +265,7 @@ impl<T: MultiOp> Drop for Multishot<T> {
                 Dropped::NeverSubmitted | Dropped::Finished(_) => {}
             }
         }
+        self.stop_waiting();
         // SAFETY: the op is here, and the kernel does not have it.
         unsafe { self.op.assume_init_drop() };
     }

@@ -43,6 +43,14 @@ const FILE_TRANSFER: &[Fault] =
     &[Fault::Interrupted, Fault::Again, Fault::Short, Fault::NoMemory, Fault::Late];
 const RECEIVE: &[Fault] =
     &[Fault::Interrupted, Fault::Short, Fault::NoMemory, Fault::NoBuffers, Fault::Late];
+const READ: &[Fault] = &[
+    Fault::Interrupted,
+    Fault::Again,
+    Fault::Short,
+    Fault::NoMemory,
+    Fault::NoBuffers,
+    Fault::Late,
+];
 const FILE_CALL: &[Fault] = &[Fault::Interrupted, Fault::NoMemory, Fault::Late];
 const WAITS: &[Fault] = &[Fault::Interrupted, Fault::NoMemory, Fault::Late];
 const MULTI: &[Fault] = &[Fault::EndsEarly, Fault::Late];
@@ -103,11 +111,15 @@ pub const OPCODES: &[OpcodeRow] = &[
     row(opcode::OpenAt2::CODE, "OPENAT2", "open_at2", (5, 6), Class::MayUseWorker, FILE_CALL),
     row(opcode::Close::CODE, "CLOSE", "close", (5, 6), Class::MayUseWorker, LATE),
     row(opcode::Statx::CODE, "STATX", "statx", (5, 6), Class::AlwaysWorker, FILE_CALL),
-    row(opcode::Read::CODE, "READ", "read", (5, 6), Class::MayUseWorker, FILE_TRANSFER),
+    row(opcode::Read::CODE, "READ", "read", (5, 6), Class::MayUseWorker, READ),
+    row(opcode::Read::CODE, "READ", "read_select", (5, 19), Class::MayUseWorker, READ),
     row(opcode::Write::CODE, "WRITE", "write", (5, 6), Class::MayUseWorker, FILE_TRANSFER),
     row(opcode::Fadvise::CODE, "FADVISE", "fadvise", (5, 6), Class::MayUseWorker, LATE),
     row(opcode::Send::CODE, "SEND", "send", (5, 6), Class::PollDriven, TRANSFER),
     row(opcode::Recv::CODE, "RECV", "recv", (5, 6), Class::PollDriven, RECEIVE),
+    row(opcode::Recv::CODE, "RECV", "recv_select", (5, 19), Class::PollDriven, RECEIVE),
+    row(opcode::Recv::CODE, "RECV", "recv_multi", (6, 0), Class::PollDriven, MULTI),
+    row(opcode::RecvMsg::CODE, "RECVMSG", "recv_msg_multi", (6, 0), Class::PollDriven, MULTI),
     row(opcode::EpollCtl::CODE, "EPOLL_CTL", "epoll_ctl", (5, 6), Class::MayUseWorker, LATE),
     row(opcode::Splice::CODE, "SPLICE", "splice", (5, 7), Class::AlwaysWorker, TRANSFER),
     row(opcode::Tee::CODE, "TEE", "tee", (5, 8), Class::AlwaysWorker, TRANSFER),

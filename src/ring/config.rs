@@ -16,6 +16,7 @@
 use std::fmt;
 use std::io;
 
+use super::buf_ring::BufferPool;
 use super::kernel::{Capabilities, Kernel, Pretend, Request, Setup};
 
 /// What a ring is asked for.
@@ -25,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) cq_entries: Option<u32>,
     /// Caps of the kernel's workers for this ring: bounded (files) and unbounded (all else).
     pub(crate) io_workers: Option<(u32, u32)>,
+    pub(crate) buffer_pool: BufferPool,
     pub(crate) pretend: Option<Pretend>,
     pub(crate) chaos: Option<u64>,
 }

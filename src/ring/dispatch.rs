@@ -18,6 +18,7 @@ impl Ring {
         while quietly(|| self.dispatch_ready(&count)).is_none() {
             self.inner.borrow_mut().counters.panics += 1;
         }
+        self.call_for_buffers();
         count.get()
     }
 

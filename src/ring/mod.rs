@@ -32,6 +32,7 @@
 #![allow(unsafe_code)]
 
 mod backlog;
+mod buf_ring;
 mod cancel;
 mod completion;
 mod config;
@@ -57,6 +58,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Waker};
 
 use self::backlog::Backlog;
+pub(crate) use self::buf_ring::BufPool;
+pub use self::buf_ring::{BufClass, BufferPool, PooledBuf};
 pub(crate) use self::cancel::{CancelBegun, Dropped};
 pub use self::completion::Completion;
 pub(crate) use self::completion::{Answer, Ask, Origin, is_interrupted};
@@ -142,7 +145,7 @@ impl Ring {
             inner: RefCell::new(inner),
             notifier,
             clock_ms: Cell::new(0),
-            registered: registered::Registered::default(),
+            registered: registered::Registered::new(config.buffer_pool.clone()),
         }))
     }
 
@@ -390,6 +393,7 @@ impl Ring {
         let Some(kernel) = &mut inner.kernel else { return Err(closed()) };
         let wait = match wait {
             _ if !all_moved => Wait::No,
+            _ if self.registered.pools.calls() => Wait::No,
             wait => wait,
         };
         inner.counters.enters += 1;

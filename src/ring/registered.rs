@@ -7,12 +7,24 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::Ring;
+use super::buf_ring::{BufferPool, Pools};
 
 /// What is registered now, to be undone at teardown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registered {
     buffers: Cell<bool>,
     files: Cell<bool>,
+    pub(super) pools: Pools,
+}
+
+impl Registered {
+    pub(super) fn new(buffer_pool: BufferPool) -> Registered {
+        Registered {
+            buffers: Cell::new(false),
+            files: Cell::new(false),
+            pools: Pools::new(buffer_pool),
+        }
+    }
 }
 
 /// A registered buffer: memory whose pages the kernel has pinned and mapped once, so that each
@@ -151,7 +163,11 @@ impl Ring {
     }
 
     /// Teardown: the kernel lets go of pages and files before the ring is closed.
-    pub(crate) fn unregister_all(&self) {
+    /// `drained`: no op is left in flight.
+    pub(crate) fn unregister_all(&self, drained: bool) {
+        self.registered
+            .pools
+            .close(drained, |group| self.with_kernel(|kernel| kernel.unregister_buf_ring(group)));
         if self.registered.buffers.get() {
             let _ = self.unregister_buffers();
         }

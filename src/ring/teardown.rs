@@ -42,7 +42,7 @@ impl Ring {
         let deadline = deadline.max(Kernel::now() + GRACE);
         let fatal = self.drain(deadline).is_err();
         let lost = if fatal || !self.is_drained() { self.lose() } else { Vec::new() };
-        self.unregister_all();
+        self.unregister_all(lost.is_empty() && !fatal);
         // The kernel object is dropped with nothing borrowed.
         let kernel = self.inner.borrow_mut().kernel.take();
         drop(kernel);
@@ -124,6 +124,7 @@ impl Ring {
         let lost = self.lose();
         let kernel = self.inner.borrow_mut().kernel.take();
         drop(kernel);
+        self.registered.pools.close(false, |_| Ok(()));
         lost
     }
 }

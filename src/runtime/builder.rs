@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::park::{Park, Parker};
 use super::{Core, Runtime};
 use crate::blocking::{self, Pool};
-use crate::ring::{self, Config, Pretend, Ring};
+use crate::ring::{self, BufferPool, Config, Pretend, Ring};
 use crate::task::Tasks;
 use crate::time::{SLACK_DEFAULT, Timers};
 
@@ -67,6 +67,7 @@ impl Builder {
                 sq_entries: ring::SQ_ENTRIES_DEFAULT,
                 cq_entries: None,
                 io_workers: None,
+                buffer_pool: BufferPool::new(),
                 pretend: None,
                 chaos: None,
             },
@@ -131,6 +132,13 @@ impl Builder {
         self
     }
 
+    /// The buffers from which the kernel chooses where an op leaves it the choice: 256 of 4 KiB and
+    /// 16 of 64 KiB by default, made when they are first asked for.
+    pub fn buffer_pool(mut self, settings: BufferPool) -> Builder {
+        self.ring.buffer_pool = settings;
+        self
+    }
+
     /// How long the drop of the runtime waits for the kernel and for blocking threads: 5 s by
     /// default. What is not done then is leaked and named.
     pub fn shutdown_timeout(mut self, duration: Duration) -> Builder {
@@ -169,12 +177,14 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): the number of entries.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput): the number of entries, the sizes and counts
+    ///   of pooled buffers.
     /// - Otherwise the text says why there is no ring and what to do: the kernel is older than
     ///   5.13, io_uring is switched off (`kernel.io_uring_disabled`, a container's seccomp profile,
     ///   a security module), or a limit is reached (`RLIMIT_MEMLOCK`, `RLIMIT_NOFILE`).
     pub fn build(self) -> io::Result<Runtime> {
         ring::ignore_sigpipe();
+        self.ring.buffer_pool.check()?;
         let ring = Ring::new(&self.ring)?;
         if self.ring.io_workers.is_none() {
             // Linux 5.15; before it there is no cap to set.

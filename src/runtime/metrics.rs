@@ -35,6 +35,10 @@ pub struct Metrics {
     pub ops_awaited: usize,
     /// Ops in flight whose future is gone, now.
     pub ops_orphaned: usize,
+    /// Pooled buffers that somebody has, now.
+    pub buffers_out: usize,
+    /// How often an op found no pooled buffer.
+    pub buffers_empty: u64,
     /// Tasks that are not done, now.
     pub tasks: usize,
     /// Timers that are set, now.
@@ -55,6 +59,7 @@ impl Metrics {
     pub(crate) fn of(core: &Core) -> Metrics {
         let ring = core.ring.counters();
         let pool = core.pool.stats();
+        let (buffers_out, buffers_empty) = core.ring.buffer_counts();
         Metrics {
             uptime: Instant::now() - core.started,
             enters: ring.enters,
@@ -69,6 +74,8 @@ impl Metrics {
             backlog_max: ring.backlog_max,
             ops_awaited: core.ring.awaited(),
             ops_orphaned: core.ring.orphans(),
+            buffers_out,
+            buffers_empty,
             tasks: core.tasks.len(),
             timers: core.timers.len(),
             panics: ring.panics + core.tasks.panics() + core.timers.waker_panics(),

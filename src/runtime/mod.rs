@@ -39,6 +39,7 @@ pub use self::metrics::Metrics;
 pub use self::park::Park;
 pub use self::remote::RemoteJoinHandle;
 use crate::blocking;
+pub use crate::ring::BufferPool;
 #[doc(hidden)]
 pub use crate::ring::Pretend;
 use crate::ring::{self, Ring};

@@ -52,10 +52,11 @@ pub use self::writer::{AsyncWriter, WriteError};
 pub use self::writer::{print_stderr, print_stdout};
 use crate::buf::{IoBuf, IoBufMut, IoVectoredBuf, IoVectoredBufMut};
 use crate::op::{
-    Accept, AcceptWithAddress, Cancel, Chain, Close, Connect, EpollCtl, EpollEvent, Fallocate,
-    Fsync, IntoOpFd, IntoPath, Link, LinkAt, MkdirAt, Multishot, Nop, Op, OpId, OpenAt, PollAdd,
-    PollAddMulti, PollRemove, PollUpdate, Read, ReadFixed, ReadV, Recv, RenameAt, Send, Shutdown,
-    Statx, Submission, SymlinkAt, Timeout, TimeoutRemove, UnlinkAt, Write, WriteFixed, WriteV,
+    Accept, AcceptWithAddress, BufClass, BufGroup, Cancel, Chain, Close, Connect, EpollCtl,
+    EpollEvent, Fallocate, Fsync, IntoOpFd, IntoPath, Link, LinkAt, MkdirAt, Multishot, Nop, Op,
+    OpId, OpenAt, PollAdd, PollAddMulti, PollRemove, PollUpdate, Read, ReadFixed, ReadSelect,
+    ReadV, Recv, RecvMsgMulti, RecvMulti, RecvSelect, RenameAt, Send, Shutdown, Statx, Submission,
+    SymlinkAt, Timeout, TimeoutRemove, UnlinkAt, Write, WriteFixed, WriteV,
 };
 pub use crate::ring::FixedBuf;
 use crate::ring::{self, Ring};
@@ -143,6 +144,35 @@ impl AsyncIoUring {
     #[track_caller]
     pub fn poll_add_multi(&self, fd: impl IntoOpFd, mask: u32) -> Multishot<PollAddMulti> {
         Multishot::on(PollAddMulti::new(fd, mask), Rc::clone(&self.ring))
+    }
+
+    /// Receives again and again into pooled buffers; `flags` are `MSG_*`. See [`RecvMulti`].
+    #[track_caller]
+    pub fn recv_multi(
+        &self,
+        fd: impl IntoOpFd,
+        group: BufGroup,
+        flags: u32,
+    ) -> Multishot<RecvMulti> {
+        Multishot::on(RecvMulti::new(fd, group, flags), Rc::clone(&self.ring))
+    }
+
+    /// Receives datagrams again and again into pooled buffers, with their addresses; `flags` are
+    /// `MSG_*`. See [`RecvMsgMulti`].
+    #[track_caller]
+    pub fn recv_msg_multi(
+        &self,
+        fd: impl IntoOpFd,
+        group: BufGroup,
+        flags: u32,
+    ) -> Multishot<RecvMsgMulti> {
+        Multishot::on(RecvMsgMulti::new(fd, group, flags), Rc::clone(&self.ring))
+    }
+
+    /// The pooled buffers of this ring. See [`op::buf_group`](crate::op::buf_group).
+    #[must_use]
+    pub fn buf_group(&self, class: BufClass) -> Option<BufGroup> {
+        BufGroup::of(&self.ring, class)
     }
 
     /// Gives a timeout a new time. See [`TimeoutRemove::update`].
@@ -246,6 +276,23 @@ impl AsyncIoUring {
     #[track_caller]
     pub fn recv<B: IoBufMut>(&self, fd: impl IntoOpFd, buf: B, flags: u32) -> Submission<Recv<B>> {
         self.submit(Recv::new(fd, buf, flags))
+    }
+
+    /// Receives into a pooled buffer; `flags` are `MSG_*`. See [`RecvSelect`].
+    #[track_caller]
+    pub fn recv_select(
+        &self,
+        fd: impl IntoOpFd,
+        group: BufGroup,
+        flags: u32,
+    ) -> Submission<RecvSelect> {
+        self.submit(RecvSelect::new(fd, group, flags))
+    }
+
+    /// Reads from a pipe or a character device into a pooled buffer. See [`ReadSelect`].
+    #[track_caller]
+    pub fn read_select(&self, fd: impl IntoOpFd, group: BufGroup) -> Submission<ReadSelect> {
+        self.submit(ReadSelect::new(fd, group))
     }
 
     /// Sends to a connected socket; `flags` are `MSG_*`. See [`Send`].

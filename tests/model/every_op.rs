@@ -40,10 +40,13 @@ fn fixed(content: &[u8]) -> FixedBuf {
 #[cfg_attr(miri, ignore = "it looks at text only")]
 fn the_table_is_covered() {
     const OTHERS: [&str; 5] = ["nop", "cancel", "cancel_fd", "accept_multi", "poll_add_multi"];
+    // The model chooses no buffers.
+    const SELECT: [&str; 4] = ["recv_select", "read_select", "recv_multi", "recv_msg_multi"];
     let here = include_str!("every_op.rs");
     for row in OPCODES {
         let driven = here.contains(&format!("fn {}", row.file));
-        assert!(driven || OTHERS.contains(&row.file), "{} is not driven", row.file);
+        let elsewhere = OTHERS.contains(&row.file) || SELECT.contains(&row.file);
+        assert!(driven || elsewhere, "{} is not driven", row.file);
     }
 }
 

@@ -8,8 +8,10 @@ pub(crate) const IOSQE_ASYNC: u8 = 1 << 4;
 pub(crate) const IOSQE_IO_DRAIN: u8 = 1 << 1;
 pub(crate) const IOSQE_IO_LINK: u8 = 1 << 2;
 pub(crate) const IOSQE_IO_HARDLINK: u8 = 1 << 3;
+pub(crate) const IOSQE_BUFFER_SELECT: u8 = 1 << 5;
 pub(crate) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 
+pub(crate) const CQE_F_BUFFER: u32 = 1 << 0;
 pub(crate) const CQE_F_MORE: u32 = 1 << 1;
 
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
@@ -51,6 +53,20 @@ pub(crate) struct GeteventsArg {
     pub(crate) sigmask_size: u32,
     pub(crate) min_wait_usec: u32,
     pub(crate) timespec: u64,
+}
+
+/// `IORING_REGISTER_PBUF_STATUS`.
+#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no buffer rings"))]
+pub(crate) const REGISTER_PBUF_STATUS: u32 = 26;
+
+/// `struct io_uring_buf_status`.
+#[repr(C)]
+#[derive(Debug, Default)]
+#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no buffer rings"))]
+pub(crate) struct BufStatus {
+    pub(crate) group: u32,
+    pub(crate) head: u32,
+    pub(crate) reserved: [u32; 8],
 }
 
 /// `struct __kernel_timespec`.

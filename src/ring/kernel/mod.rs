@@ -12,6 +12,7 @@
 //! able to read and change them, and the slot table keeps opcode and descriptor for its dumps.
 
 mod abi;
+mod buf_ring;
 mod calls;
 #[cfg(all(feature = "chaos", not(ringspun_model)))]
 mod chaos;
@@ -43,10 +44,11 @@ pub(crate) use uring::Kernel;
 #[cfg(any(feature = "chaos", ringspun_model))]
 pub(crate) use abi::OP_POLL_REMOVE;
 pub(crate) use abi::{
-    CQE_F_MORE, IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN,
-    IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL, OP_POLL_ADD, OP_TIMEOUT, POLL_ADD_MULTI,
-    Timespec, names_descriptor, poll_mask,
+    CQE_F_BUFFER, CQE_F_MORE, IOSQE_ASYNC, IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS,
+    IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL,
+    OP_POLL_ADD, OP_TIMEOUT, POLL_ADD_MULTI, Timespec, names_descriptor, poll_mask,
 };
+pub(crate) use buf_ring::{BUF_RING_ENTRIES_MAX, BufRing};
 pub(crate) use calls::coarse_clock_ms;
 #[cfg(not(ringspun_model))]
 pub(crate) use calls::ignore_sigpipe;
@@ -331,6 +333,8 @@ pub(crate) struct Capabilities {
     pub(crate) cqe_skip: bool,
     /// Waits are not accounted as disk waits (6.15).
     pub(crate) no_iowait: bool,
+    /// Nothing speaks against registering a buffer ring (5.19).
+    pub(crate) buf_rings: bool,
 }
 
 #[cfg(test)]

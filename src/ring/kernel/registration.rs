@@ -4,12 +4,15 @@
 //!
 //! Registered memory is owned by the `FixedBuf`s that the ring hands out; the kernel pins its pages
 //! and touches them only because of an entry that names them, and such an entry comes from an op
-//! that owns the `FixedBuf` (O1).
+//! that owns the `FixedBuf` (O1). Buffer rings: see `buf_ring.rs`.
 
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::AsRawFd;
 
+use super::BufRing;
+use super::abi::{BufStatus, REGISTER_PBUF_STATUS};
 use super::uring::Kernel;
 
 impl Kernel {
@@ -86,5 +89,38 @@ impl Kernel {
 
     pub(crate) fn unregister_eventfd(&self) -> io::Result<()> {
         self.uring().submitter().unregister_eventfd()
+    }
+
+    /// Makes a buffer ring known; nothing is offered yet. Linux 5.19.
+    ///
+    /// # Safety
+    ///
+    /// The ring's memory lives until it is unregistered with no op in flight that selects from it.
+    pub(crate) unsafe fn register_buf_ring(&self, ring: &BufRing) -> io::Result<()> {
+        let (entries, group) = (ring.entries(), ring.group());
+        let submitter = self.uring().submitter();
+        // SAFETY: so many entries are mapped there; their life is the caller's promise.
+        unsafe { submitter.register_buf_ring_with_flags(ring.entries_address(), entries, group, 0) }
+    }
+
+    pub(crate) fn unregister_buf_ring(&self, group: u16) -> io::Result<()> {
+        self.uring().submitter().unregister_buf_ring(group)
+    }
+
+    /// How many buffers of the group the kernel has taken, modulo 2^16. Linux 6.8.
+    pub(crate) fn buf_ring_head(&self, group: u16) -> io::Result<u16> {
+        let mut status = BufStatus { group: u32::from(group), ..BufStatus::default() };
+        let uring = self.uring().as_raw_fd();
+        // SAFETY: the kernel reads and writes one `BufStatus`, which lives during the call.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_register,
+                uring,
+                REGISTER_PBUF_STATUS,
+                &raw mut status,
+                1_u32,
+            )
+        };
+        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(status.head as u16) }
     }
 }

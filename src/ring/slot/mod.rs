@@ -28,7 +28,7 @@ use std::task::Waker;
 
 pub(crate) use self::answer::{Abandoned, Asked, Effect, Filed, Item, Polled, Reaper};
 use super::completion::{Answer, Ask, is_restart};
-use super::kernel::{CQE_F_MORE, names_descriptor};
+use super::kernel::{CQE_F_BUFFER, CQE_F_MORE, names_descriptor};
 use crate::wake::LocalWaker;
 
 /// The name of one op in flight.
@@ -279,7 +279,7 @@ impl Slots {
         let slot = self.slot_mut(key);
         if slot.stage == Stage::Completed {
             let (answer, ask) = (slot.answer, slot.ask);
-            if answer.result < 0 && restartable && ask == Ask::Nobody && is_restart(answer.result) {
+            if answer.result < 0 && restartable && ask == Ask::Nobody && goes_again(answer) {
                 slot.stage = Stage::Reserved;
                 return Polled::Restart;
             }
@@ -486,6 +486,11 @@ impl Slots {
         slot.leader_pending = false;
         self.free = index;
     }
+}
+
+/// A signal came between, and the answer brings no buffer that would be lost with it.
+fn goes_again(answer: Answer) -> bool {
+    is_restart(answer.result) && answer.flags & CQE_F_BUFFER == 0
 }
 
 impl Slot {

@@ -13,6 +13,14 @@ const FILE_TRANSFER: &[Fault] =
     &[Fault::Interrupted, Fault::Again, Fault::Short, Fault::NoMemory, Fault::Late];
 const RECEIVE: &[Fault] =
     &[Fault::Interrupted, Fault::Short, Fault::NoMemory, Fault::NoBuffers, Fault::Late];
+const READ: &[Fault] = &[
+    Fault::Interrupted,
+    Fault::Again,
+    Fault::Short,
+    Fault::NoMemory,
+    Fault::NoBuffers,
+    Fault::Late,
+];
 const CALL: &[Fault] = &[Fault::Interrupted, Fault::NoMemory, Fault::Late];
 const MULTI: &[Fault] = &[Fault::EndsEarly, Fault::Late];
 
@@ -28,8 +36,8 @@ pub(crate) fn legal(code: u8, multishot: bool) -> &'static [Fault] {
         | opcode::Writev::CODE
         | opcode::ReadFixed::CODE
         | opcode::WriteFixed::CODE
-        | opcode::Read::CODE
         | opcode::Write::CODE => FILE_TRANSFER,
+        opcode::Read::CODE => READ,
         opcode::Send::CODE | opcode::SendZc::CODE | opcode::Splice::CODE | opcode::Tee::CODE => {
             TRANSFER
         }

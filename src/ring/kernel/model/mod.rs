@@ -35,7 +35,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use self::world::with;
-use super::{Capabilities, Cqe, Entered, EventFd, Flags, Full, Opcodes, Request, Sqe, Wait, Why};
+use super::{
+    BufRing, Capabilities, Cqe, Entered, EventFd, Flags, Full, Opcodes, Request, Sqe, Wait, Why,
+};
 
 /// One modelled ring. Used by one thread (R1), whose `World` holds its state.
 pub(crate) struct Kernel {
@@ -66,6 +68,7 @@ impl Kernel {
             opcodes,
             cqe_skip: pretend.knows((5, 17)),
             no_iowait: pretend.knows((6, 15)),
+            buf_rings: false,
         };
         let ring = with(|world| world.open(request.sq_entries as usize));
         Ok((Kernel { ring }, capabilities))
@@ -204,6 +207,23 @@ impl Kernel {
 
     pub(crate) fn unregister_eventfd(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// It chooses no buffers.
+    ///
+    /// # Safety
+    ///
+    /// None is needed.
+    pub(crate) unsafe fn register_buf_ring(&self, _ring: &BufRing) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn unregister_buf_ring(&self, _group: u16) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn buf_ring_head(&self, _group: u16) -> io::Result<u16> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
