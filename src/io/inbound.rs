@@ -142,14 +142,14 @@ impl Inbound {
         if out.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if state.filled && state.is_idle() && out.len() >= BULK_MIN {
+        if state.filled && state.is_idle() && out.len() > BULK_MIN {
             match self.read_at_once(&mut state, out) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => state.filled = false,
                 result => return Poll::Ready(result),
             }
         }
         loop {
-            match ready!(self.poll_found(&mut state, cx))? {
+            match ready!(self.poll_found(&mut state, cx, false))? {
                 Found::Held => {
                     let count = state.take(out);
                     return Poll::Ready(Ok(count + self.more(&mut state, &mut out[count..])));
@@ -165,7 +165,7 @@ impl Inbound {
 
     /// The bytes of a full buffer are seldom all: the rest goes straight into the slice.
     fn more(&self, state: &mut State, rest: &mut [u8]) -> usize {
-        if !state.filled || rest.len() < BULK_MIN || !state.is_idle() {
+        if !state.filled || rest.len() <= BULK_MIN || !state.is_idle() {
             return 0;
         }
         match self.read_at_once(state, rest) {
@@ -185,7 +185,7 @@ impl Inbound {
     pub(crate) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(mut state) = self.state() else { return Self::again(cx) };
         loop {
-            match ready!(self.poll_found(&mut state, cx))? {
+            match ready!(self.poll_found(&mut state, cx, true))? {
                 Found::Held | Found::End => return Poll::Ready(Ok(())),
                 Found::Ready => {
                     let mut private = vec![0; PRIVATE_LEN];
@@ -209,7 +209,7 @@ impl Inbound {
         if state.held.is_none() && matches!(state.armed, Armed::Nothing) {
             state.armed = self.arm_poll();
         }
-        if let Err(error) = ready!(self.poll_found(&mut state, cx)) {
+        if let Err(error) = ready!(self.poll_found(&mut state, cx, false)) {
             state.error = Some(error);
         }
         Poll::Ready(Ok(()))
@@ -226,7 +226,7 @@ impl Inbound {
             return Poll::Ready(Ok(0));
         }
         loop {
-            match ready!(self.poll_found(&mut state, cx))? {
+            match ready!(self.poll_found(&mut state, cx, false))? {
                 Found::Held => return Poll::Ready(Ok(state.copy(out))),
                 Found::End => return Poll::Ready(Ok(0)),
                 Found::Ready => match now::recv(self.fd.as_fd(), out, libc::MSG_PEEK) {
@@ -361,7 +361,13 @@ impl Inbound {
     }
 
     /// The heart: turns what is armed into something found.
-    fn poll_found(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<io::Result<Found>> {
+    /// `bulk`: whoever asks takes large buffers.
+    fn poll_found(
+        &self,
+        state: &mut State,
+        cx: &mut Context<'_>,
+        bulk: bool,
+    ) -> Poll<io::Result<Found>> {
         loop {
             state.next_held();
             if state.held.is_some() {
@@ -375,7 +381,7 @@ impl Inbound {
             }
             let answer = match &mut state.armed {
                 Armed::Nothing => {
-                    state.armed = self.arm(state.filled);
+                    state.armed = self.arm(state.filled && bulk);
                     continue;
                 }
                 Armed::Recv(op) => ready!(Pin::new(op).poll(cx)),

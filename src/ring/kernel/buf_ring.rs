@@ -26,6 +26,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// The most entries that the kernel takes.
 pub(crate) const BUF_RING_ENTRIES_MAX: usize = 1 << 15;
 
+/// What lies between buffers: a cache line. Buffers of whole pages would all begin in the same set of
+/// the cache, and short messages push each other out of it.
+const COLOUR: usize = 64;
+
 /// `struct io_uring_buf`. The last field of the first entry is the ring's tail.
 #[repr(C)]
 struct Entry {
@@ -46,6 +50,7 @@ pub(crate) struct BufRing {
     count: u16,
     mask: u16,
     size: u32,
+    stride: usize,
 }
 
 impl BufRing {
@@ -56,7 +61,8 @@ impl BufRing {
         if count == 0 || size == 0 || entries > BUF_RING_ENTRIES_MAX {
             return Err(too_many());
         }
-        let bytes = usize::from(count).checked_mul(size as usize).ok_or_else(too_many)?;
+        let stride = (size as usize).checked_add(COLOUR).ok_or_else(too_many)?;
+        let bytes = usize::from(count).checked_mul(stride).ok_or_else(too_many)?;
         let ring = Pages::map(entries * size_of::<Entry>())?;
         // The kernel has pinned these pages: a child that shared them would take them from us.
         ring.keep_from_children();
@@ -67,6 +73,7 @@ impl BufRing {
             count,
             mask: (entries - 1) as u16,
             size,
+            stride,
         })
     }
 
@@ -96,7 +103,7 @@ impl BufRing {
     #[inline]
     pub(crate) fn buffer(&self, id: u16) -> *mut u8 {
         assert!(id < self.count, "there is no such buffer");
-        self.buffers.start.as_ptr().wrapping_add(usize::from(id) * self.size as usize)
+        self.buffers.start.as_ptr().wrapping_add(usize::from(id) * self.stride)
     }
 
     /// Writes the entry that will be offered when the tail is published beyond `tail`.

@@ -29,19 +29,25 @@ pub(crate) enum Disturbance {
     AtMost(usize),
 }
 
-/// `sendmsg(2)` with `MSG_DONTWAIT | MSG_NOSIGNAL`.
+/// `sendmsg(2)`, or `send(2)`, with `MSG_DONTWAIT | MSG_NOSIGNAL`.
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     bufs: &[IoSlice<'_>],
     address: Option<&SockAddr>,
     flags: i32,
 ) -> io::Result<usize> {
+    let flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    if let (&[buf], None) = (bufs, address) {
+        // One slice needs no header, which the kernel would have to copy.
+        let (start, len) = (buf.as_ptr().cast(), buf.len());
+        // SAFETY: the kernel reads the borrowed slice.
+        return answer(|| unsafe { libc::send(fd.as_raw_fd(), start, len, flags) });
+    }
     let mut message = message(bufs);
     if let Some(address) = address {
         message.msg_name = address.as_ptr().cast_mut().cast();
         message.msg_namelen = address.len();
     }
-    let flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the message points to the slices and the address, which are borrowed for the call.
     answer(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
