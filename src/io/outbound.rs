@@ -23,7 +23,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::inbound::Way;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf, IoVectoredBuf};
@@ -228,12 +228,17 @@ impl Outbound {
 
     /// As `send`, without the kernel's copy.
     pub(crate) async fn send_zc<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
-        let (result, buf) = self.own(buf, |fd, buf| SendZc::new(fd, buf, WAIT_ALL)).await;
-        match result {
-            // Locked memory has run out, or this kernel cannot: then by a copy.
-            Err(error) if cannot_lock(&error) => self.send(buf).await,
+        let turn = self.room_in_turn().await;
+        let (result, buf) = self.lend(SendZc::new(&self.fd, buf, WAIT_ALL)).await;
+        let answer = match result {
+            // Locked memory has run out, or this kernel cannot: then by a copy, in the same turn.
+            Err(error) if cannot_lock(&error) => {
+                self.lend(Send::new(&self.fd, buf, WAIT_ALL)).await
+            }
             result => (result, buf),
-        }
+        };
+        drop(turn);
+        answer
     }
 
     /// Sends by the op that `describe` makes, when it is this caller's turn.
@@ -245,19 +250,28 @@ impl Outbound {
     where
         T: Op,
     {
+        let turn = self.room_in_turn().await;
+        let output = self.lend(describe(&self.fd, buf)).await;
+        drop(turn);
+        output
+    }
+
+    /// Waits for its turn, and until nothing is on its way.
+    async fn room_in_turn(&self) -> Turn<'_> {
         let mut turn = self.turns.turn();
-        let mut result = Ok(());
         poll_fn(|cx| {
             ready!(turn.poll(cx));
-            result = ready!(self.poll_room(cx));
-            Poll::Ready(())
+            // A wait for room that failed says nothing of this send, which meets the error itself.
+            self.poll_room(cx).map(drop)
         })
         .await;
-        // A poll for room that failed says nothing of this send, which will meet the error itself.
-        drop(result);
+        turn
+    }
+
+    async fn lend<T: Op>(&self, op: T) -> T::Output {
         let _midway = Midway(&self.midway);
         self.midway.set(true);
-        let mut lent = Lent { outbound: self, submission: Some(submit(describe(&self.fd, buf))) };
+        let mut lent = Lent { outbound: self, submission: Some(submit(op)) };
         let output = poll_fn(|cx| match &mut lent.submission {
             Some(submission) => Pin::new(submission).poll(cx),
             None => unreachable!("it is taken at the drop only"),

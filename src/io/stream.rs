@@ -184,6 +184,9 @@ impl<K: Kind> Stream<K> {
         for buf in self.read.inbound.stop() {
             bytes.extend_from_slice(&buf);
         }
+        if let (true, Some(error)) = (bytes.is_empty(), self.read.inbound.take_error()) {
+            return Err(error);
+        }
         self.write.outbound.stop();
         let fd = self.fd().clone();
         drop(self);

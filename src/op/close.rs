@@ -14,6 +14,7 @@ use std::thread;
 
 use io_uring::opcode;
 
+use super::submission::Then;
 use super::{Completion, IntoOpFd, Op, OpFd, Submission};
 use crate::ring::kernel::{IOSQE_ASYNC, Sqe};
 use crate::ring::{self, Origin};
@@ -60,8 +61,8 @@ impl Close {
     }
 }
 
-/// Closes a descriptor whose close may take long (`SO_LINGER`) in a kernel worker; without a ring on
-/// a thread.
+/// Closes a descriptor whose close may take long (`SO_LINGER`) in a kernel worker; without a ring
+/// on a thread.
 pub(super) fn close_aside(fd: OwnedFd) {
     let Some(ring) = ring::current().filter(|ring| !ring.is_closed()) else {
         return close_on_a_thread(fd);
@@ -69,7 +70,7 @@ pub(super) fn close_aside(fd: OwnedFd) {
     let close = Close { target: Target::Asked(fd.into_op_fd()), aside: true };
     let mut submission = Submission::new(close, Some(ring));
     submission.launch();
-    submission.leave(None, None);
+    submission.leave(None, Then::default());
 }
 
 fn close_on_a_thread(fd: OwnedFd) {

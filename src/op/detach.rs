@@ -13,6 +13,7 @@
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::submission::Then;
 use super::{Completion, Op, Sqe, Submission, Timeout, TimeoutEnd};
 use crate::ring::{Ask, Ring, SlotKey};
 
@@ -32,7 +33,7 @@ pub(super) fn start(ring: &Rc<Ring>, target: SlotKey) -> Option<SlotKey> {
     let patience = Patience { timeout, target, ring: Rc::downgrade(ring) };
     let mut submission = Submission::new(patience, Some(Rc::clone(ring)));
     submission.launch();
-    submission.leave(None, None)
+    submission.leave(None, Then::default())
 }
 
 // SAFETY: O1: as for `Timeout`, whose entry it is.

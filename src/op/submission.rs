@@ -196,7 +196,7 @@ impl<T: Op> Submission<T> {
 
     /// Submits the op with nobody to wake, also where its ring is not the current one.
     pub(super) fn launch(&mut self) {
-        if self.stage == Stage::New
+        if matches!(self.stage, Stage::New | Stage::Reserved)
             && let Poll::Ready(completion) = self.push(Waker::noop())
         {
             drop(self.finish(completion));
@@ -211,38 +211,62 @@ impl<T: Op> Submission<T> {
     /// Lets the op go on without its future, for a limited time. What it answers is dropped, and
     /// then `then` is called, in any case.
     pub(crate) fn detach(self, then: Option<Box<dyn FnOnce()>>) {
-        let open = self.ring.clone().filter(|ring| !ring.is_closed());
-        let Some(ring) = open.filter(|_| self.stage == Stage::Submitted) else { return };
-        let timer = super::detach::start(&ring, self.key);
-        self.leave(timer, then);
+        self.detach_then(Then(then));
+    }
+
+    fn detach_then(mut self, then: Then) {
+        let Some(ring) = self.ring.clone().filter(|ring| !ring.is_closed()) else { return };
+        // It may have ended, and nobody has looked. If that was by a signal, it goes again.
+        if self.take_if_done().is_some() {
+            return;
+        }
+        if self.stage == Stage::Reserved {
+            self.launch();
+        }
+        if self.stage == Stage::Submitted {
+            let timer = super::detach::start(&ring, self.key);
+            self.leave(timer, then);
+        }
     }
 
     /// Leaves the op in the kernel, without asking for its end; when it is done, asks for that of
     /// `timer`. `None`: it had ended, or is not in the kernel; then it is dropped as usual.
-    pub(super) fn leave(
-        mut self,
-        timer: Option<SlotKey>,
-        mut then: Option<Box<dyn FnOnce()>>,
-    ) -> Option<SlotKey> {
+    pub(super) fn leave(mut self, timer: Option<SlotKey>, then: Then) -> Option<SlotKey> {
         let ring = Rc::clone(self.ring.as_ref()?);
         if self.stage != Stage::Submitted || !ring.push_out(self.key) {
             if let Some(timer) = timer {
                 ring.ask(timer, Ask::Drop);
             }
+            // First the op with its descriptor, then what was to come behind it.
+            drop(self);
+            drop(then);
             return None;
         }
         self.stage = Stage::Done;
         let op = std::mem::replace(&mut self.op, MaybeUninit::uninit());
         let key = self.key;
-        let mut reap = Remains(Some(op));
+        let mut remains = Remains(Some(op));
+        let mut then = Some(then);
         let weak = Rc::downgrade(&ring);
         let reaper = Reaper::Single(Box::new(move |completion| {
-            if let (Some(timer), Some(ring)) = (timer, weak.upgrade()) {
+            let ring = weak.upgrade();
+            if let (Some(timer), Some(ring)) = (timer, &ring) {
                 ring.ask(timer, Ask::Drop);
             }
-            reap.reap(completion);
-            if let Some(then) = then.take() {
-                then();
+            // A signal came between, and nobody wants its end: it goes again.
+            let again = timer.is_some() && T::RESTARTABLE && completion.is_to_go_again();
+            match ring.filter(|ring| again && !ring.is_closed()) {
+                Some(ring) => {
+                    if let (Some(op), Some(then)) = (remains.take(), then.take()) {
+                        let mut submission = Submission::new(op, Some(ring));
+                        submission.launch();
+                        submission.detach_then(then);
+                    }
+                }
+                None => {
+                    remains.reap(completion);
+                    drop(then.take());
+                }
             }
         }));
         ring.leave(key, reaper);
@@ -366,6 +390,18 @@ impl<T: Op> Drop for Submission<T> {
     }
 }
 
+/// What is to be done behind a detached op: when it is dropped.
+#[derive(Default)]
+pub(super) struct Then(Option<Box<dyn FnOnce()>>);
+
+impl Drop for Then {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then();
+        }
+    }
+}
+
 /// What takes the answer of an op whose future is gone.
 fn reaper<T: Op>(op: MaybeUninit<T>) -> Reaper {
     let mut remains = Remains(Some(op));
@@ -376,10 +412,14 @@ fn reaper<T: Op>(op: MaybeUninit<T>) -> Reaper {
 struct Remains<T: Op>(Option<MaybeUninit<T>>);
 
 impl<T: Op> Remains<T> {
-    fn reap(&mut self, completion: Completion) {
-        let Some(op) = self.0.take() else { return };
+    fn take(&mut self) -> Option<T> {
+        let op = self.0.take()?;
         // SAFETY: the future moved its op in here, initialised, and it is taken once.
-        let op = unsafe { op.assume_init() };
+        Some(unsafe { op.assume_init() })
+    }
+
+    fn reap(&mut self, completion: Completion) {
+        let Some(op) = self.take() else { return };
         // SAFETY: O3: the ring calls this with the last completion of this op's entry.
         drop(unsafe { op.complete(completion) });
     }

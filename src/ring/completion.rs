@@ -75,6 +75,11 @@ impl Completion {
         self.answer.result
     }
 
+    /// A signal came between, and nobody had asked for its end.
+    pub(crate) fn is_to_go_again(&self) -> bool {
+        self.ask == Ask::Nobody && is_restart(self.answer.result)
+    }
+
     /// The flags of the completion queue entry (`IORING_CQE_F_*`).
     #[must_use]
     pub fn flags(&self) -> u32 {

@@ -90,8 +90,9 @@ impl Stream<Tcp> {
     ///
     /// # Errors
     ///
-    /// Only if an owned send of this stream is under way: it needs a duplicate of the descriptor
-    /// then, and there may be none left (`EMFILE`).
+    /// If there are no bytes, the error that a receive has met and nobody has heard of (a reset).
+    /// If an owned send of this stream is under way, it needs a duplicate of the descriptor, and
+    /// there may be none left (`EMFILE`).
     pub fn into_parts(self) -> io::Result<(std::net::TcpStream, Vec<u8>)> {
         let (fd, bytes) = self.into_owned_parts()?;
         let stream = std::net::TcpStream::from(fd);

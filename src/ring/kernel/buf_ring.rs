@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// The most entries that the kernel takes.
 pub(crate) const BUF_RING_ENTRIES_MAX: usize = 1 << 15;
 
-/// What lies between buffers: a cache line. Buffers of whole pages would all begin in the same set of
-/// the cache, and short messages push each other out of it.
+/// What lies between buffers: a cache line. Buffers of whole pages would all begin in the same set
+/// of the cache, and short messages push each other out of it.
 const COLOUR: usize = 64;
 
 /// `struct io_uring_buf`. The last field of the first entry is the ring's tail.
