@@ -76,6 +76,7 @@
 //! | [`task`] | futures that are polled on their own | [`spawn`], [`task::JoinSet`] |
 //! | [`time`] | sleeping, deadlines, ticks | [`time::sleep`], [`time::timeout`] |
 //! | [`blocking`] | what would hold a core up | [`spawn_blocking`] |
+//! | `compat` | hyper, axum, rustls and others on top (features) | `compat::hyper` |
 //! | [`runtime`] | the core itself, and its handle for other threads | [`runtime::Builder`] |
 //!
 //! # What you may rely on
@@ -105,6 +106,9 @@
 //!
 //! - `macros` (default): the attributes.
 //! - `bytes`: `Bytes` and `BytesMut` as buffers.
+//! - `tokio`: `tokio::io`'s traits on our streams, and its names in [`io`].
+//! - `futures`: the traits of `futures-io` on our streams.
+//! - `hyper`: the traits of `hyper::rt` on our streams, an executor and a timer.
 //! - `chaos`: seeded faults between the ring and the kernel. For tests only.
 #![cfg_attr(loom, allow(dead_code))]
 
@@ -112,6 +116,9 @@
 pub mod blocking;
 #[cfg(not(loom))]
 pub mod buf;
+#[cfg(not(loom))]
+#[cfg(any(feature = "futures", feature = "hyper", feature = "tokio"))]
+pub mod compat;
 #[cfg(not(loom))]
 pub mod fs;
 #[cfg(not(loom))]

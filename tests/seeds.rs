@@ -506,6 +506,129 @@ fn b23_ops_of_files_and_of_sockets_are_told_apart() {
     }
 }
 
+/// A line that has not come suspends its task alone, with and without a buffer of its own.
+#[cfg(feature = "tokio")]
+#[test]
+fn b11_buffered_readers_suspend() {
+    use ringspun::io::{AsyncBufReadExt, BufReader};
+    use ringspun::net::{TcpListener, TcpStream};
+
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let server = ringspun::spawn(async move {
+            for _ in 0..20 {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                ringspun::spawn(async move {
+                    let (mut reader, mut writer) = stream.into_split();
+                    let mut line = String::new();
+                    while reader.read_line(&mut line).await.expect("text") > 0 {
+                        // In pieces: a line is whole only when its last byte has come.
+                        for piece in line.to_uppercase().as_bytes().chunks(5) {
+                            writer.write_all(piece).await.expect("room");
+                            sleep(Duration::from_micros(50)).await;
+                        }
+                        line.clear();
+                    }
+                });
+            }
+        });
+        let beats = Rc::new(Cell::new(0));
+        let counting = Rc::clone(&beats);
+        let heart = ringspun::spawn(async move {
+            loop {
+                sleep(Duration::from_millis(1)).await;
+                counting.set(counting.get() + 1);
+            }
+        });
+        let clients = (0..20).map(|client| {
+            ringspun::spawn(async move {
+                let stream = TcpStream::connect(address).await.expect("a server");
+                let (reader, mut writer) = stream.into_split();
+                let mut lines = BufReader::new(reader).lines();
+                for round in 0..10 {
+                    let line = format!("client {client} says {round}\n");
+                    writer.write_all(line.as_bytes()).await.expect("room");
+                    let answer = lines.next_line().await.expect("text").expect("a line");
+                    assert_eq!(answer, line.trim_end().to_uppercase());
+                }
+            })
+        });
+        for client in clients.collect::<Vec<_>>() {
+            client.await.expect("no panic");
+        }
+        server.await.expect("no panic");
+        heart.abort();
+        assert!(beats.get() > 0, "somebody held the core up");
+    });
+}
+
+/// What waits without blocking needs no care: channels of others, descriptors in a poll, sockets,
+/// timers and threads, all in one program.
+#[test]
+fn n3_asynchronous_and_non_blocking_channels_side_by_side() {
+    use futures::SinkExt;
+    use ringspun::net::{TcpListener, TcpStream};
+
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (mut numbers, to_send) = futures::channel::mpsc::channel::<u8>(1);
+        let (received, mut checked) = tokio::sync::mpsc::channel::<u8>(1);
+
+        // A thread feeds the first channel, on an executor of its own.
+        let thread = std::thread::spawn(move || {
+            futures::executor::block_on(async {
+                for number in 0..200 {
+                    numbers.send(number).await.expect("the core listens");
+                }
+            });
+        });
+        // A task carries the numbers into a socket, another one out of it.
+        ringspun::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.expect("a listener");
+            let mut to_send = to_send;
+            while let Some(number) = to_send.next().await {
+                stream.write_all(&[number]).await.expect("room");
+            }
+        });
+        ringspun::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut number = [0];
+            while stream.read(&mut number).await.expect("a byte") > 0 {
+                received.send(number[0]).await.expect("they are counted");
+            }
+        });
+        // std's non-blocking socket beside them: readiness is an op like others.
+        let (plain, peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        plain.set_nonblocking(true).expect("a socket");
+        let plain = ringspun::spawn(async move {
+            let fd = SharedFd::new(plain.try_clone().expect("a descriptor"));
+            let mut total = 0;
+            loop {
+                match std::io::Read::read(&mut &plain, &mut [0; 64]) {
+                    Ok(0) => break total,
+                    Ok(count) => total += count,
+                    Err(error) => {
+                        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                        let ready = submit(PollAdd::new(&fd, libc::POLLIN as u32)).await;
+                        ready.expect("readable");
+                    }
+                }
+            }
+        });
+        let mut expected = 0;
+        while let Some(number) = checked.recv().await {
+            assert_eq!(number, expected);
+            expected += 1;
+            (&peer).write_all(&[number]).expect("room");
+        }
+        drop(peer);
+        assert_eq!((expected, plain.await.expect("no panic")), (200, 200));
+        thread.join().expect("no panic");
+    });
+}
+
 #[test]
 fn b15_blocking_calls_on_a_capped_pool() {
     for (cap, jobs, rounds) in [(16, 160, 10), (100, 100, 1)] {

@@ -34,7 +34,7 @@ const LAYERS: [(&str, &[&str], &str); 22] = [
     ("stdio", &["op", "io", "buf"], "three descriptors"),
     ("macros", &["stdio"], "println! and eprintln! print through it"),
     ("runtime", &["ring", "task", "time", "blocking", "wake"], "the loop; never an op, net or fs"),
-    ("compat", &["io", "net", "buf", "time", "task"], "other people's traits on our types"),
+    ("compat", &["io", "net", "fs", "buf", "time", "task"], "other people's traits on our types"),
     ("server", &["runtime", "task", "net", "io", "signal", "time", "compat"], "all in one"),
     ("fiber", &["task", "op", "net", "fs", "blocking"], "parks on ops; never on the ring"),
     ("lib", &["*"], "the map"),

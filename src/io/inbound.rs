@@ -277,6 +277,14 @@ impl Inbound {
         count
     }
 
+    /// What is held and comes next; empty if nothing is.
+    #[allow(dead_code, reason = "for `compat`, whose features may be off")]
+    pub(super) fn held(&mut self) -> &[u8] {
+        let state = self.state.get_mut();
+        state.next_held();
+        state.held.as_deref().unwrap_or_default()
+    }
+
     /// An error waits for the next reader.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.state().and_then(|mut state| state.error.take())

@@ -24,7 +24,7 @@ pub(crate) mod sealed {
     use super::Way;
 
     /// Keeps `Kind` to this crate.
-    pub trait Sealed: Sized + 'static {
+    pub trait Sealed: Sized + Unpin + 'static {
         /// The name of the type in `Debug`.
         const NAME: &'static str;
         /// How its bytes move.

@@ -9,8 +9,14 @@
 //! You use these types by the names of what they are: [`TcpStream`](crate::net::TcpStream),
 //! [`UnixStream`](crate::net::UnixStream) and their halves, the ends of a pipe. What a stream
 //! promises is said at [`ReadEnd`] and [`WriteEnd`].
+//!
+//! With the feature `tokio` the traits and helpers of `tokio::io` have their names here too, so
+//! that code moves by its `use` lines. They are tokio's own: what implements its traits works here,
+//! and our streams work there.
 
 mod accepting;
+#[cfg(any(feature = "futures", feature = "hyper", feature = "tokio"))]
+mod faces;
 mod inbound;
 mod kind;
 mod outbound;
@@ -20,6 +26,17 @@ mod stream;
 mod turns;
 mod unread;
 mod write_end;
+
+pub use std::io::{Error, ErrorKind, Result, SeekFrom};
+
+#[cfg(feature = "tokio")]
+pub use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWrite,
+    AsyncWriteExt, BufReader, BufStream, BufWriter, Chain, DuplexStream, Empty, Join, Lines,
+    ReadBuf, ReadHalf, Repeat, SimplexStream, Sink, Split, Take, WriteHalf, copy,
+    copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, empty, join, repeat,
+    simplex, sink, split,
+};
 
 pub(crate) use self::accepting::Accepting;
 pub(crate) use self::inbound::Way;

@@ -53,7 +53,6 @@ struct State {
 trait Sending {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
     fn detach(self: Box<Self>, then: Option<Box<dyn FnOnce()>>);
-    fn is_elsewhere(&self) -> bool;
 }
 
 pub(super) const WRITABLE: u32 = libc::POLLOUT as u32;
@@ -161,15 +160,6 @@ impl Outbound {
             Way::Socket => now::send(self.fd.as_fd(), bufs, 0),
             Way::Pipe => now::write_nonblocking(self.fd.as_fd(), bufs),
         }
-    }
-
-    /// For the faces without futures.
-    pub(crate) fn poll_write_face(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.turns.poll_without_ticket(cx) { self.poll_write(cx, bufs) } else { Poll::Pending }
     }
 
     /// Writes a part of `bufs`.
@@ -305,11 +295,6 @@ impl Outbound {
         Poll::Ready(())
     }
 
-    /// As `poll_sent`, for the faces without futures.
-    pub(crate) fn poll_sent_face(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.turns.poll_without_ticket(cx) { self.poll_sent(cx) } else { Poll::Pending }
-    }
-
     /// Ends the wait for room, now.
     pub(crate) fn stop(&self) {
         if let Some(mut room) = self.state().and_then(|mut state| state.room.take()) {
@@ -367,10 +352,6 @@ impl<T: Op> Sending for Submission<T> {
 
     fn detach(self: Box<Self>, then: Option<Box<dyn FnOnce()>>) {
         Submission::detach(*self, then);
-    }
-
-    fn is_elsewhere(&self) -> bool {
-        Submission::is_elsewhere(self)
     }
 }
 

@@ -187,30 +187,6 @@ impl<K: Kind> ReadEnd<K> {
     pub async fn recv_pooled(&self) -> io::Result<PooledBuf> {
         self.inbound.recv_pooled().await
     }
-
-    /// For the faces without futures: waits until bytes are held, or the end has come.
-    pub(crate) fn poll_fill_face(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inbound.poll_face(cx, |cx| self.inbound.poll_fill(cx))
-    }
-
-    /// Shows what is held; `consume` answers how much of it it took.
-    pub(crate) fn consume(&self, consume: impl FnOnce(&[u8]) -> usize) -> usize {
-        self.inbound.consume(consume)
-    }
-
-    /// For the faces without futures.
-    pub(crate) fn poll_read_face(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.inbound.poll_face(cx, |cx| self.inbound.poll_read(cx, buf))
-    }
-
-    /// For the faces without futures.
-    pub(crate) fn poll_readable_face(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inbound.poll_face(cx, |cx| self.inbound.poll_readable(cx))
-    }
 }
 
 impl<K: SocketKind> ReadEnd<K> {

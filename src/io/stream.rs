@@ -207,11 +207,6 @@ impl<K: Kind> Stream<K> {
         self.read.inbound.put_back(held);
         holds
     }
-
-    /// For the faces without futures.
-    pub(crate) fn poll_fill_face(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.read.poll_fill_face(cx)
-    }
 }
 
 impl<K: SocketKind> Stream<K> {

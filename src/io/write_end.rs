@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
-use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 
@@ -85,7 +84,7 @@ impl<K: Kind> WriteEnd<K> {
         self.shut_down()
     }
 
-    fn shut_down(&self) -> io::Result<()> {
+    pub(super) fn shut_down(&self) -> io::Result<()> {
         match K::WAY {
             Way::Socket => SockRef::from(self.fd()).shutdown(std::net::Shutdown::Write),
             Way::Pipe => Ok(()),
@@ -130,21 +129,6 @@ impl<K: Kind> WriteEnd<K> {
     /// As for [`send`](WriteEnd::send).
     pub async fn send_vectored<V: IoVectoredBuf>(&self, bufs: V) -> BufResult<usize, V> {
         self.outbound.send_vectored(bufs).await
-    }
-
-    /// For the faces without futures.
-    pub(crate) fn poll_write_face(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.outbound.poll_write_face(cx, bufs)
-    }
-
-    /// For the faces without futures.
-    pub(crate) fn poll_shutdown_face(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.outbound.poll_sent_face(cx));
-        Poll::Ready(self.shut_down())
     }
 }
 

@@ -21,6 +21,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use futures_core::Stream;
+
 use super::current;
 use super::inbox::CoreShared;
 use super::sync::Arc;
@@ -161,6 +163,18 @@ impl<F: Future + Unpin> Future for CoreBound<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         Pin::new(self.access_mut()).poll(cx)
+    }
+}
+
+impl<S: Stream + Unpin> Stream for CoreBound<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        Pin::new(self.access_mut()).poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        if self.is_home() { self.value.size_hint() } else { (0, None) }
     }
 }
 

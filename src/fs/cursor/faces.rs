@@ -226,6 +226,21 @@ impl File {
         Poll::Ready(Ok(position))
     }
 
+    /// The two halves of a seek, for `tokio::io::AsyncSeek`: here is asked, and made below.
+    #[allow(dead_code, reason = "for the feature `tokio`")]
+    pub(crate) fn ask_to_seek(&mut self, to: SeekFrom) {
+        self.cursor.asked_seek = Some(to);
+    }
+
+    /// Where the cursor is, after the seek that was asked for, if one was.
+    #[allow(dead_code, reason = "for the feature `tokio`")]
+    pub(crate) fn poll_asked_seek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        let to = self.cursor.asked_seek.unwrap_or(SeekFrom::Current(0));
+        let answer = ready!(self.poll_seek(cx, to));
+        self.cursor.asked_seek = None;
+        Poll::Ready(answer)
+    }
+
     fn poll_position(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
         if let Place::At(position) = self.cursor.place.get() {
             return Poll::Ready(Ok(position));

@@ -41,6 +41,8 @@ pub(super) struct Cursor {
     /// The future that had asked for `writing` is gone.
     abandoned: bool,
     asking: Option<Asking>,
+    /// Between the two halves of a seek by the traits of tokio.
+    asked_seek: Option<SeekFrom>,
     read_buf: Vec<u8>,
     /// Where in `read_buf` are bytes of a stream that nobody has taken.
     held: Range<usize>,
@@ -108,6 +110,7 @@ impl Cursor {
             writing: None,
             abandoned: false,
             asking: None,
+            asked_seek: None,
             read_buf: Vec::new(),
             held: 0..0,
             write_buf: Vec::new(),
