@@ -74,6 +74,11 @@ impl Accepting {
         }
     }
 
+    /// As `poll_face`, and does not arm: what was taken already.
+    pub(super) fn take_held(&self) -> Option<(OwnedFd, SockAddr)> {
+        self.state.try_borrow_mut().ok()?.held.pop_front()
+    }
+
     /// Ends the armed accept, now; a connection that it had taken is kept for the next.
     pub(crate) fn stop(&self) -> Vec<(OwnedFd, SockAddr)> {
         let Ok(mut state) = self.state.try_borrow_mut() else { return Vec::new() };

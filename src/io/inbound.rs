@@ -215,6 +215,37 @@ impl Inbound {
         Poll::Ready(Ok(()))
     }
 
+    /// For calls of another kind: ends what is armed but a poll, which is awaited. `Some`: bytes
+    /// that were held, or the end.
+    pub(super) fn poll_alone(
+        &self,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Poll<io::Result<Option<usize>>> {
+        let Some(mut state) = self.state() else { return Self::again(cx) };
+        if state.is_receiving() {
+            state.finish_now(self.way);
+        }
+        if let Some(error) = state.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        if state.has_held() || state.ended {
+            return Poll::Ready(Ok(Some(state.take(out))));
+        }
+        if let Armed::Poll(op) = &mut state.armed {
+            let answer = ready!(Pin::new(op).poll(cx));
+            state.armed = Armed::Nothing;
+            answer?;
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    pub(super) fn arm_readable(&self) {
+        if let Some(mut state) = self.state() {
+            state.armed = self.arm_poll();
+        }
+    }
+
     /// Copies what comes next without taking it.
     pub(crate) fn poll_peek(
         &self,

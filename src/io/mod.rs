@@ -15,13 +15,19 @@
 //! and our streams work there.
 
 mod accepting;
+mod descriptors;
 #[cfg(any(feature = "futures", feature = "hyper", feature = "tokio"))]
 mod faces;
 mod inbound;
+mod incoming;
+mod interest;
+mod into_std;
 mod kind;
 mod outbound;
 mod owned_recv;
 mod read_end;
+mod readiness;
+mod ready;
 mod stream;
 mod turns;
 mod unread;
@@ -40,8 +46,13 @@ pub use tokio::io::{
 
 pub(crate) use self::accepting::Accepting;
 pub(crate) use self::inbound::Way;
+pub use self::incoming::Incoming;
+pub use self::interest::{Interest, Ready};
+pub use self::into_std::IntoStdError;
 pub use self::kind::{Kind, Pipe, SocketKind, Tcp, Unix};
 pub use self::read_end::ReadEnd;
+pub(crate) use self::readiness::Readiness;
+pub(crate) use self::ready::wait;
 pub use self::stream::{ReuniteError, Stream};
 pub(crate) use self::turns::Turns;
 pub use self::write_end::WriteEnd;

@@ -18,7 +18,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -28,14 +28,15 @@ use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf, IoVectoredBuf};
 use crate::op::{
-    Op, PollAdd, Send, SendMsg, SendZc, SharedFd, Submission, Write, WriteV, now, submit,
+    Op, PollAdd, Send, SendMsg, SendZc, SharedFd, Submission, Write, WriteV, now, now_message,
+    submit,
 };
 
 /// The writing direction.
 pub(crate) struct Outbound {
     fd: SharedFd,
     way: Way,
-    turns: Turns,
+    pub(super) turns: Turns,
     state: RefCell<State>,
     /// `shutdown` when it is dropped, as the half of a stream that was split.
     pub(super) shuts_down: Cell<bool>,
@@ -95,9 +96,19 @@ impl Outbound {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.poll_call(cx, |_| self.write_at_once(bufs))
+    }
+
+    /// Makes a call until it does not say that there is no room.
+    #[inline]
+    pub(super) fn poll_call(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_room(cx))?;
-            match self.write_at_once(bufs) {
+            match call(self.fd.as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.want_room(),
                 result => return Poll::Ready(result),
             }
@@ -144,11 +155,30 @@ impl Outbound {
 
     /// Writes what there is room for, or answers `WouldBlock`.
     pub(crate) fn try_write(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.is_sending() || self.midway.get() {
+        if self.is_busy() {
             // Bytes of somebody else are on their way, and these must not overtake them.
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.write_at_once(bufs)
+    }
+
+    /// Somebody is writing.
+    pub(super) fn is_busy(&self) -> bool {
+        self.midway.get() || self.is_sending()
+    }
+
+    /// For the faces without futures.
+    pub(crate) fn poll_writable_face(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.turns.poll_without_ticket(cx) {
+            return Poll::Pending;
+        }
+        let has_waited = self.state().is_some_and(|state| state.room.is_some());
+        ready!(self.poll_room(cx))?;
+        if has_waited || now_message::poll(self.fd.as_fd(), WRITABLE)? != 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.want_room();
+        self.poll_room(cx)
     }
 
     #[inline]

@@ -10,7 +10,13 @@
 
 mod addr;
 mod connect;
+mod datagrams;
+mod options;
 pub mod tcp;
+pub mod udp;
+pub mod unix;
 
 pub use self::addr::{ToSocketAddrs, lookup_host};
 pub use self::tcp::{TcpListener, TcpSocket, TcpStream};
+pub use self::udp::UdpSocket;
+pub use self::unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};

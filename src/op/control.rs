@@ -14,8 +14,9 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use super::now_message::numbers;
 use super::{IntoOpFd, OpFd};
 
 const WORD: usize = size_of::<usize>();
@@ -124,6 +125,29 @@ impl Control {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// As [`rights`](Control::rights), of descriptors that are borrowed until the message is sent.
+    pub(super) fn borrowed_rights(fds: &[BorrowedFd<'_>]) -> Control {
+        let mut control = Control::new();
+        if !fds.is_empty() {
+            let numbers: Vec<u8> = numbers(fds).collect();
+            control.push(libc::SOL_SOCKET, libc::SCM_RIGHTS, &numbers);
+        }
+        control
+    }
+
+    /// As [`udp_segment`](Control::udp_segment), into memory of the caller's.
+    pub(super) fn write_segment(out: &mut [u8; Control::space(2)], size: u16) {
+        out[..WORD].copy_from_slice(&(HEADER + 2).to_ne_bytes());
+        out[WORD..WORD + 4].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
+        out[WORD + 4..HEADER].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
+        out[HEADER..HEADER + 2].copy_from_slice(&size.to_ne_bytes());
+    }
+
+    /// As [`ReceivedControl::udp_gro`]. There is no descriptor in `bytes`.
+    pub(super) fn read_segment(bytes: &[u8]) -> Option<usize> {
+        messages(bytes).find_map(|message| message.udp_gro())
     }
 
     fn push(&mut self, level: i32, kind: i32, data: &[u8]) {

@@ -62,6 +62,8 @@ mod multishot;
 mod nop;
 #[allow(dead_code, reason = "each is used by one layer above or another")]
 pub(crate) mod now;
+#[allow(dead_code, reason = "each is used by one layer above or another")]
+pub(crate) mod now_message;
 mod open_at;
 mod open_at2;
 mod path;

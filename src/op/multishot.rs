@@ -12,13 +12,14 @@ use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
 use super::{BufGroup, MultiOp, OpId};
 use crate::ring::kernel::CQE_F_MORE;
-use crate::ring::{Ask, Completion, Dropped, Reaper, Ring, SlotKey};
+use crate::ring::{Ask, Completion, Dropped, Reaper, Ring, SlotKey, Wait};
 
 /// The stream of an op that answers again and again: submitted at its first poll.
 ///
@@ -112,6 +113,38 @@ impl<T: MultiOp> Multishot<T> {
         if let (Stage::Armed, Some(ring)) = (self.stage, &self.ring) {
             ring.ask(self.key, Ask::Cancel);
         }
+    }
+
+    /// Ends the stream now and answers what had arrived: turns the ring, not the tasks, until the
+    /// kernel has said the last word. After a second it gives up; what comes then is dropped.
+    pub(crate) fn stop_now(mut self) -> Vec<T::Item> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        const ROUND: Duration = Duration::from_millis(10);
+        self.cancel();
+        let mut items = Vec::new();
+        let Some(ring) = self.ring.clone() else { return items };
+        let begun = Instant::now();
+        while self.stage == Stage::Armed {
+            match ring.poll_item(self.key, Waker::noop()) {
+                Poll::Ready(Ok((completion, last))) => {
+                    if last {
+                        self.stage = Stage::Ended;
+                    }
+                    if !completion.is_interrupted() {
+                        items.extend(self.item(completion));
+                    }
+                }
+                Poll::Ready(Err(_)) => break,
+                Poll::Pending => {
+                    let closed = ring.enter(Wait::AtMost(ROUND)).is_err();
+                    if closed || begun.elapsed() > PATIENCE {
+                        break;
+                    }
+                    ring.dispatch();
+                }
+            }
+        }
+        items
     }
 
     fn arm(&mut self, cx: &Context<'_>) -> Result<(), Completion> {

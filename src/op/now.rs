@@ -13,7 +13,7 @@ use crate::ring::{self, Disturbance, direct};
 
 /// Asks the seam; answers how many bytes may be moved.
 #[inline]
-fn allowed(bytes: usize) -> io::Result<usize> {
+pub(super) fn allowed(bytes: usize) -> io::Result<usize> {
     match ring::disturb(bytes) {
         Disturbance::Go => Ok(usize::MAX),
         Disturbance::WouldBlock => Err(io::ErrorKind::WouldBlock.into()),

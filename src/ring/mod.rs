@@ -68,7 +68,7 @@ pub(crate) use self::current::{EnterGuard, current, disturb, enter as enter_curr
 pub use self::id::OpId;
 pub use self::kernel::Pretend;
 pub(crate) use self::kernel::direct::{self, Disturbance};
-pub(crate) use self::kernel::{Capabilities, Wait};
+pub(crate) use self::kernel::{Capabilities, Wait, socket_calls};
 use self::kernel::{
     EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK,
     IOSQE_IO_LINK, Kernel, OP_ASYNC_CANCEL, Sqe,

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::super::addr::{ToSocketAddrs, resolve};
-use super::options;
+use super::super::options;
 use super::stream::{TcpStream, internet, local_addr};
-use crate::io::{Accepting, Stream};
+use crate::io::{Accepting, Incoming, Stream, Tcp};
 use crate::op::SharedFd;
 
 /// A TCP socket that listens.
@@ -75,6 +75,28 @@ impl TcpListener {
         Poll::Ready(self.connection(ready!(self.accepting.poll_face(cx))?))
     }
 
+    /// All connections that come, as a stream: one entry of the ring for all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringspun::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # ringspun::runtime::Runtime::new()?.block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let _ours = TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut incoming = listener.incoming();
+    /// let theirs = incoming.next().await.expect("it does not end")?;
+    /// # let _ = theirs;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_, Tcp> {
+        Incoming::new(&self.accepting)
+    }
+
     /// Takes over a listener of std's. Whether it is non-blocking does not matter.
     ///
     /// # Errors
@@ -106,6 +128,15 @@ impl TcpListener {
     /// Those of `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         local_addr(&self.option())
+    }
+
+    /// Takes the pending error of the socket (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockopt(2)`.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.option().take_error()
     }
 
     /// The time to live of packets (`IP_TTL`).
@@ -147,6 +178,14 @@ fn listen_on(address: SocketAddr) -> io::Result<Socket> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG as i32)?;
     Ok(socket)
+}
+
+impl TryFrom<std::net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
+    }
 }
 
 impl AsFd for TcpListener {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::super::connect::connect;
+use super::super::options;
 use super::listener::TcpListener;
-use super::options;
 use super::stream::{TcpStream, local_addr};
 use crate::io::Stream;
 use crate::op::SharedFd;

@@ -1,6 +1,5 @@
 //! A TCP connection.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use socket2::{SockAddr, SockRef, TcpKeepalive};
 
 use super::super::addr::{ToSocketAddrs, resolve};
 use super::super::connect::connect_any;
-use super::options;
-use crate::io::{ReadEnd, Stream, Tcp, WriteEnd};
+use super::super::options;
+use crate::io::{IntoStdError, ReadEnd, Stream, Tcp, WriteEnd};
 
 /// A TCP connection. Its reading and writing are those of [`Stream`].
 ///
@@ -70,20 +69,8 @@ impl Stream<Tcp> {
     ///
     /// [`IntoStdError`], with the stream in it, if bytes are held that were received and not read:
     /// they would be lost. [`into_parts`](Stream::into_parts) gives them.
-    pub fn into_std(self) -> Result<std::net::TcpStream, IntoStdError> {
-        if let Some(error) = self.take_stopped_error() {
-            return Err(IntoStdError { error, stream: Some(self) });
-        }
-        if self.holds_bytes() {
-            let what = "bytes that were received and not read would be lost: see into_parts";
-            return Err(IntoStdError { error: io::Error::other(what), stream: Some(self) });
-        }
-        let given = self.into_owned_parts().and_then(|(fd, _)| {
-            let stream = std::net::TcpStream::from(fd);
-            stream.set_nonblocking(true)?;
-            Ok(stream)
-        });
-        given.map_err(|error| IntoStdError { error, stream: None })
+    pub fn into_std(self) -> Result<std::net::TcpStream, IntoStdError<Tcp>> {
+        self.into_std_fd().map(std::net::TcpStream::from)
     }
 
     /// Gives the connection to std, and the bytes that were received and not read.
@@ -94,10 +81,8 @@ impl Stream<Tcp> {
     /// If an owned send of this stream is under way, it needs a duplicate of the descriptor, and
     /// there may be none left (`EMFILE`).
     pub fn into_parts(self) -> io::Result<(std::net::TcpStream, Vec<u8>)> {
-        let (fd, bytes) = self.into_owned_parts()?;
-        let stream = std::net::TcpStream::from(fd);
-        stream.set_nonblocking(true)?;
-        Ok((stream, bytes))
+        let (fd, bytes) = self.into_std_parts()?;
+        Ok((std::net::TcpStream::from(fd), bytes))
     }
 
     /// Our address.
@@ -292,36 +277,10 @@ pub(crate) fn internet(address: &SockAddr) -> io::Result<SocketAddr> {
     })
 }
 
-/// Why a stream did not become one of std's. Becomes an [`io::Error`] by `?`; then the stream, if
-/// it is in here, is closed.
-pub struct IntoStdError {
-    error: io::Error,
-    stream: Option<TcpStream>,
-}
+impl TryFrom<std::net::TcpStream> for TcpStream {
+    type Error = io::Error;
 
-impl IntoStdError {
-    /// The stream, if it is still whole: bytes were held.
-    pub fn into_stream(self) -> Option<TcpStream> {
-        self.stream
-    }
-}
-
-impl fmt::Debug for IntoStdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IntoStdError").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for IntoStdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for IntoStdError {}
-
-impl From<IntoStdError> for io::Error {
-    fn from(error: IntoStdError) -> io::Error {
-        error.error
+    fn try_from(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        TcpStream::from_std(stream)
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn send(
     answer(|| unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
 
-fn message(bufs: &[IoSlice<'_>]) -> libc::msghdr {
+pub(super) fn message(bufs: &[IoSlice<'_>]) -> libc::msghdr {
     // SAFETY: a `msghdr` of zeroes has no address, no vectors and no control data.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     // `IoSlice` is laid out as `iovec`, says std; the kernel only reads.
@@ -188,7 +188,7 @@ fn place(offset: Option<u64>) -> io::Result<libc::off_t> {
 }
 
 #[inline]
-fn answer(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+pub(super) fn answer(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     loop {
         let answer = call();
         if answer >= 0 {

@@ -26,6 +26,8 @@ mod fault;
 pub mod model;
 #[cfg(not(ringspun_model))]
 mod registration;
+#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no such calls"))]
+pub(crate) mod socket_calls;
 #[cfg(not(ringspun_model))]
 mod uring;
 

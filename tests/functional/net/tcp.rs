@@ -1,21 +1,13 @@
 //! TCP connections and listeners.
 
-use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use ringspun::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::poll_and_drop;
 use crate::support::block_on;
-
-/// Polls once and drops: what a `select!` does that another branch has won.
-fn poll_and_drop<F: Future>(future: F) {
-    let polled = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
-    assert!(polled.is_pending(), "nothing was to be there yet");
-}
 
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
