@@ -15,26 +15,18 @@
 //! does not wait, straight into the reader's slice: no reader waits for another one's buffers.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+pub(crate) use super::receiving::Way;
+use super::receiving::{Armed, State, is_cancelled, is_for_poll};
 use super::turns::Turns;
 use crate::op::{
-    self, BufClass, PollAdd, PooledBuf, ReadSelect, RecvSelect, SharedFd, Submission, now, submit,
+    self, BufClass, PollAdd, PooledBuf, ReadSelect, RecvSelect, SharedFd, now, submit,
 };
-
-/// How bytes are taken from a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// `recv`.
-    Socket,
-    /// `read`; `O_NONBLOCK` is set. Its end is not for ever: a FIFO may get another writer.
-    Pipe,
-}
 
 /// The reading direction.
 pub(crate) struct Inbound {
@@ -44,40 +36,6 @@ pub(crate) struct Inbound {
     /// An owned receive is in flight, and may have taken bytes.
     pub(super) lent: Cell<bool>,
     state: RefCell<State>,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) armed: Armed,
-    /// Never empty.
-    held: Option<PooledBuf>,
-    /// What a stopped multishot left; behind `held`.
-    late: VecDeque<PooledBuf>,
-    /// An error met by somebody who only asked for readiness.
-    error: Option<io::Error>,
-    ended: bool,
-    /// The last receive filled its buffer: more is likely to be there.
-    filled: bool,
-}
-
-/// What the kernel has been asked for.
-#[derive(Default)]
-pub(super) enum Armed {
-    #[default]
-    Nothing,
-    Recv(Submission<RecvSelect>),
-    Read(Submission<ReadSelect>),
-    /// A receive into a buffer whose owner has gone.
-    Adopted(Box<dyn Adopted>),
-    Poll(Submission<PollAdd>),
-}
-
-/// A receive of the owned kind whose future was dropped: what it brings is for the next reader.
-pub(super) trait Adopted {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<PooledBuf>>;
-    fn take_if_done(&mut self) -> Option<io::Result<PooledBuf>>;
-    fn finish_now(&mut self) -> Option<io::Result<PooledBuf>>;
-    fn is_elsewhere(&self) -> bool;
 }
 
 /// What a wait has brought.
@@ -367,6 +325,13 @@ impl Inbound {
         }
     }
 
+    /// An error for the next reader.
+    pub(super) fn put_error(&self, error: io::Error) {
+        if let Some(mut state) = self.state() {
+            state.error.get_or_insert(error);
+        }
+    }
+
     /// Takes a receive over whose future is gone.
     pub(super) fn adopt(&self, armed: Armed) {
         if let Some(mut state) = self.state() {
@@ -493,113 +458,4 @@ impl Drop for Inbound {
             state.finish_now(self.way);
         }
     }
-}
-
-/// No buffer in the pool, or a kernel that does not wait on a non-blocking descriptor.
-fn is_for_poll(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EAGAIN))
-}
-
-impl State {
-    fn is_idle(&self) -> bool {
-        let nothing = !self.has_held() && !self.ended && self.error.is_none();
-        nothing && matches!(self.armed, Armed::Nothing)
-    }
-
-    fn is_elsewhere(&self) -> bool {
-        match &self.armed {
-            Armed::Nothing => false,
-            Armed::Recv(op) => op.is_elsewhere(),
-            Armed::Read(op) => op.is_elsewhere(),
-            Armed::Adopted(op) => op.is_elsewhere(),
-            Armed::Poll(op) => op.is_elsewhere(),
-        }
-    }
-
-    fn is_receiving(&self) -> bool {
-        !matches!(self.armed, Armed::Nothing | Armed::Poll(_))
-    }
-
-    fn has_held(&self) -> bool {
-        self.held.is_some() || !self.late.is_empty()
-    }
-
-    fn next_held(&mut self) {
-        if self.held.is_none() && !self.late.is_empty() {
-            self.held = self.late.pop_front();
-        }
-    }
-
-    fn take_whole(&mut self) -> Option<PooledBuf> {
-        self.next_held();
-        self.held.take()
-    }
-
-    fn copy(&self, out: &mut [u8]) -> usize {
-        let Some(held) = &self.held else { return 0 };
-        let count = held.len().min(out.len());
-        out[..count].copy_from_slice(&held[..count]);
-        count
-    }
-
-    pub(super) fn take(&mut self, out: &mut [u8]) -> usize {
-        self.next_held();
-        let count = self.copy(out);
-        if let Some(held) = &mut self.held {
-            held.advance(count);
-        }
-        self.drop_if_empty();
-        count
-    }
-
-    fn drop_if_empty(&mut self) {
-        if self.held.as_ref().is_some_and(|held| held.is_empty()) {
-            self.held = None;
-        }
-    }
-
-    /// Takes in what has come for the armed receive, if it has.
-    fn settle(&mut self, way: Way) {
-        let answer = match &mut self.armed {
-            Armed::Recv(op) => op.take_if_done(),
-            Armed::Read(op) => op.take_if_done(),
-            Armed::Adopted(op) => op.take_if_done(),
-            Armed::Nothing | Armed::Poll(_) => None,
-        };
-        if let Some(answer) = answer {
-            self.keep(answer, way);
-        }
-    }
-
-    /// Ends the armed receive; what it had taken by then is held.
-    fn finish_now(&mut self, way: Way) {
-        let answer = match &mut self.armed {
-            Armed::Recv(op) => op.finish_now(),
-            Armed::Read(op) => op.finish_now(),
-            Armed::Adopted(op) => op.finish_now(),
-            Armed::Poll(op) => {
-                let _ = op.finish_now();
-                None
-            }
-            Armed::Nothing => None,
-        };
-        self.armed = Armed::Nothing;
-        if let Some(answer) = answer {
-            self.keep(answer, way);
-        }
-    }
-
-    fn keep(&mut self, answer: io::Result<PooledBuf>, way: Way) {
-        self.armed = Armed::Nothing;
-        match answer {
-            Ok(buf) if buf.is_empty() => self.ended = way == Way::Socket,
-            Ok(buf) => self.late.push_back(buf),
-            Err(error) if is_for_poll(&error) || is_cancelled(&error) => {}
-            Err(error) => self.error = Some(error),
-        }
-    }
-}
-
-fn is_cancelled(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ECANCELED)
 }

@@ -28,6 +28,8 @@ mod owned_recv;
 mod read_end;
 mod readiness;
 mod ready;
+mod receiving;
+mod recv_stream;
 mod stream;
 mod turns;
 mod unread;
@@ -45,7 +47,6 @@ pub use tokio::io::{
 };
 
 pub(crate) use self::accepting::Accepting;
-pub(crate) use self::inbound::Way;
 pub use self::incoming::Incoming;
 pub use self::interest::{Interest, Ready};
 pub use self::into_std::IntoStdError;
@@ -53,6 +54,6 @@ pub use self::kind::{Kind, Pipe, SocketKind, Tcp, Unix};
 pub use self::read_end::ReadEnd;
 pub(crate) use self::readiness::Readiness;
 pub(crate) use self::ready::wait;
+pub use self::recv_stream::RecvStream;
 pub use self::stream::{ReuniteError, Stream};
-pub(crate) use self::turns::Turns;
 pub use self::write_end::WriteEnd;

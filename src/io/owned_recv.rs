@@ -8,7 +8,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::inbound::{Adopted, Armed, Inbound, Way};
+use super::inbound::{Inbound, Way};
+use super::receiving::{Adopted, Armed};
 use crate::buf::{
     BufResult, IoBuf, IoBufMut, IoVectoredBufMut, copy_into, gather, scatter, vectored_room,
 };

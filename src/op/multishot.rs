@@ -115,6 +115,11 @@ impl<T: MultiOp> Multishot<T> {
         }
     }
 
+    /// It has found no buffer, and waits for one.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.stage == Stage::Starved
+    }
+
     /// Ends the stream now and answers what had arrived: turns the ring, not the tasks, until the
     /// kernel has said the last word. After a second it gives up; what comes then is dropped.
     pub(crate) fn stop_now(mut self) -> Vec<T::Item> {
@@ -130,7 +135,9 @@ impl<T: MultiOp> Multishot<T> {
                     if last {
                         self.stage = Stage::Ended;
                     }
-                    if !completion.is_interrupted() {
+                    if completion.is_interrupted() || completion.raw_result() == -libc::ENOBUFS {
+                        self.pass_over(&completion);
+                    } else {
                         items.extend(self.item(completion));
                     }
                 }

@@ -311,3 +311,79 @@ fn owned_faces() {
         assert_eq!((&bufs[0][..], &bufs[1][..]), (&b"k"[..], &b"ept"[..]));
     });
 }
+
+/// The numbers 0, 1, 2 ... as bytes, by a thread, until `len` are written.
+fn numbered(mut peer: std::net::TcpStream, len: usize) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let bytes: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
+        peer.write_all(&bytes).expect("room");
+    })
+}
+
+#[test]
+fn a_stream_of_buffers() {
+    const LEN: usize = 10_000_000;
+    // With a pool that is too small it starves, and goes on without.
+    for large in [16, 1] {
+        let pool = ringspun::runtime::BufferPool::new().large(65_536, large);
+        let runtime = crate::support::builder().buffer_pool(pool).build().expect("a ring");
+        runtime.block_on(async {
+            let (ours, theirs) = with_std().await;
+            let writer = numbered(theirs, LEN);
+            let (mut read, _write) = ours.into_split();
+            let mut next = 0_usize;
+            let mut kept = Vec::new();
+            let mut stream = read.recv_stream().window(4);
+            while let Some(buf) = stream.next().await {
+                let buf = buf.expect("bytes");
+                assert!(!buf.is_empty());
+                for byte in &buf[..] {
+                    assert_eq!(*byte, (next % 251) as u8);
+                    next += 1;
+                }
+                // A reader that keeps some.
+                kept.push(buf);
+                if kept.len() > 8 {
+                    kept.clear();
+                }
+            }
+            assert_eq!(next, LEN);
+            assert!(stream.next().await.is_none());
+            writer.join().expect("no panic");
+        });
+    }
+}
+
+#[test]
+fn a_dropped_stream_of_buffers_loses_nothing() {
+    const LEN: usize = 5_000_000;
+    block_on(async {
+        let (ours, theirs) = with_std().await;
+        let writer = numbered(theirs, LEN);
+        let (mut read, _write) = ours.into_split();
+        let mut next = 0_usize;
+        let mut check = |bytes: &[u8]| {
+            for byte in bytes {
+                assert_eq!(*byte, (next % 251) as u8);
+                next += 1;
+            }
+            next
+        };
+        let mut buf = vec![0; 10_000];
+        loop {
+            let mut stream = read.recv_stream().window(2);
+            for _ in 0..3 {
+                if let Some(buf) = stream.next().await {
+                    check(&buf.expect("bytes"));
+                }
+            }
+            poll_once(stream.next());
+            drop(stream);
+            let count = read.read(&mut buf).await.expect("bytes");
+            if check(&buf[..count]) == LEN {
+                break;
+            }
+        }
+        writer.join().expect("no panic");
+    });
+}
