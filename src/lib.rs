@@ -75,6 +75,9 @@
 //! | [`fs`] | files and directories, as tokio has them | [`fs::File`], [`fs::read()`] |
 //! | [`task`] | futures that are polled on their own | [`spawn`], [`task::JoinSet`] |
 //! | [`time`] | sleeping, deadlines, ticks | [`time::sleep`], [`time::timeout`] |
+//! | [`pipe`] | pipes, anonymous and named | [`pipe::pipe`] |
+//! | [`process`] | child processes | [`process::Command`] |
+//! | [`signal`] | signals of the system | [`signal::ctrl_c`] |
 //! | [`blocking`] | what would hold a core up | [`spawn_blocking`] |
 //! | `compat` | hyper, axum, rustls and others on top (features) | `compat::hyper` |
 //! | [`runtime`] | the core itself, and its handle for other threads | [`runtime::Builder`] |
@@ -130,9 +133,15 @@ pub mod net;
 #[cfg(not(loom))]
 pub mod op;
 #[cfg(not(loom))]
+pub mod pipe;
+#[cfg(not(loom))]
+pub mod process;
+#[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
 pub mod runtime;
+#[cfg(not(loom))]
+pub mod signal;
 pub mod task;
 #[cfg(not(loom))]
 pub mod time;

@@ -15,7 +15,7 @@ use source::{Source, closing, is_word, root, sources, word_at, words_in};
 
 /// A module, what it may use, and why. From the bottom up: a row may name rows above it only. A new
 /// arrow is a new design: its reason goes here.
-const LAYERS: [(&str, &[&str], &str); 22] = [
+const LAYERS: [(&str, &[&str], &str); 21] = [
     ("buf", &[], "memory knows nobody"),
     ("wake", &[], "the one thing that tasks, timers and slots have in common"),
     ("task", &["wake"], "tasks are woken; who wakes them is not known"),
@@ -26,13 +26,16 @@ const LAYERS: [(&str, &[&str], &str); 22] = [
     ("op", &["ring", "buf", "time"], "an op is an entry, a buffer and maybe a deadline (`Timed`)"),
     ("uring", &["op", "ring", "buf"], "the low-level face of ring and ops"),
     ("io", &["op", "buf", "wake"], "the op belongs to the object; its waiters stand in a line"),
-    ("net", &["op", "io", "buf", "time", "blocking"], "names are resolved on the blocking pool"),
+    ("pipe", &["op", "io", "buf"], "two descriptors"),
+    (
+        "net",
+        &["op", "io", "buf", "time", "blocking", "pipe"],
+        "names are resolved on the blocking pool; pipes by the name that tokio gives them",
+    ),
     ("fs", &["op", "io", "buf", "blocking"], "directories are listed on the blocking pool"),
     ("signal", &["op", "io", "buf"], "an eventfd that is read"),
-    ("process", &["op", "io", "buf"], "a pidfd that is polled, and pipes"),
-    ("pipe", &["op", "io", "buf"], "two descriptors"),
-    ("stdio", &["op", "io", "buf"], "three descriptors"),
-    ("macros", &["stdio"], "println! and eprintln! print through it"),
+    ("process", &["op", "pipe", "signal"], "a pidfd that is polled, or `SIGCHLD`; and pipes"),
+    ("macros", &["uring"], "println! and eprintln! print through it"),
     ("runtime", &["ring", "task", "time", "blocking", "wake"], "the loop; never an op, net or fs"),
     ("compat", &["io", "net", "fs", "buf", "time", "task"], "other people's traits on our types"),
     ("server", &["runtime", "task", "net", "io", "signal", "time", "compat"], "all in one"),
@@ -52,9 +55,10 @@ const LIBC_CALLS: [(&str, &str, &str); 4] = [
 ];
 
 /// Files of `op/` that are no ops: no row in the opcode table, no test of their own name.
-const OP_HELPERS: [&str; 17] = [
+const OP_HELPERS: [&str; 18] = [
     "buf_group",
     "detach",
+    "keep",
     "now",
     "now_message",
     "path",

@@ -313,6 +313,17 @@ impl Inbound {
         self.state().is_none_or(|state| state.is_receiving())
     }
 
+    /// A FIFO may have no writer yet: what would be read then is the end.
+    pub(super) fn poll_first(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(mut state) = self.state() else { return Self::again(cx) };
+        if let (Way::Pipe, Armed::Poll(op)) = (self.way, &mut state.armed) {
+            let events = ready!(Pin::new(op).poll(cx));
+            state.armed = Armed::Nothing;
+            return Poll::Ready(events.map(drop));
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// The end, or an error, is known.
     pub(super) fn has_ended(&self) -> bool {
         self.state().is_some_and(|state| state.ended || state.error.is_some())
@@ -390,7 +401,17 @@ impl Inbound {
                 }
                 Armed::Recv(op) => ready!(Pin::new(op).poll(cx)),
                 Armed::Read(op) => ready!(Pin::new(op).poll(cx)),
-                Armed::Adopted(op) => ready!(op.poll(cx)),
+                // Its buffer's destructor is user code: if it panics, the receive is gone already.
+                Armed::Adopted(_) => {
+                    let Armed::Adopted(mut op) = std::mem::take(&mut state.armed) else { continue };
+                    match op.poll(cx) {
+                        Poll::Ready(answer) => answer,
+                        Poll::Pending => {
+                            state.armed = Armed::Adopted(op);
+                            return Poll::Pending;
+                        }
+                    }
+                }
                 Armed::Poll(op) => {
                     let events = ready!(Pin::new(op).poll(cx));
                     state.armed = Armed::Nothing;

@@ -30,6 +30,8 @@ pub(crate) mod sealed {
         /// How its bytes move.
         #[allow(private_interfaces, reason = "sealed: not usable from outside")]
         const WAY: Way;
+        /// Whether its sends can be without a copy.
+        const ZERO_COPY: bool = false;
     }
 }
 
@@ -42,6 +44,7 @@ impl SocketKind for Unix {}
 #[allow(private_interfaces, reason = "as declared")]
 impl sealed::Sealed for Tcp {
     const NAME: &'static str = "TcpStream";
+    const ZERO_COPY: bool = true;
     const WAY: Way = Way::Socket;
 }
 

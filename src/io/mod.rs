@@ -25,15 +25,18 @@ mod into_std;
 mod kind;
 mod outbound;
 mod owned_recv;
+mod parts;
 mod read_end;
 mod readiness;
 mod ready;
 mod receiving;
 mod recv_stream;
+mod stdio;
 mod stream;
 mod turns;
 mod unread;
 mod write_end;
+mod zero_copy;
 
 pub use std::io::{Error, ErrorKind, Result, SeekFrom};
 
@@ -55,5 +58,7 @@ pub use self::read_end::ReadEnd;
 pub(crate) use self::readiness::Readiness;
 pub(crate) use self::ready::wait;
 pub use self::recv_stream::RecvStream;
+pub use self::stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use self::stream::{ReuniteError, Stream};
+pub(crate) use self::turns::Turns;
 pub use self::write_end::WriteEnd;

@@ -24,12 +24,12 @@ use std::task::{Context, Poll, ready};
 
 use super::inbound::Way;
 use super::turns::{Turn, Turns};
+use super::zero_copy::ZeroCopy;
 use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf, IoVectoredBuf};
 use crate::op::{
-    Op, PollAdd, Send, SendMsg, SendZc, SharedFd, Submission, Write, WriteV, now, now_message,
-    submit,
+    Op, PollAdd, Send, SendMsg, SharedFd, Submission, Write, WriteV, now, now_message, submit,
 };
 
 /// The writing direction.
@@ -50,9 +50,23 @@ struct State {
     sending: Option<Box<dyn Sending>>,
 }
 
+impl State {
+    /// Ready when no owned send is on its way. The buffer's destructor is user code: if it panics,
+    /// the send is gone already.
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(mut sending) = self.sending.take() else { return Poll::Ready(()) };
+        let done = sending.poll(cx);
+        if done.is_pending() {
+            self.sending = Some(sending);
+        }
+        done
+    }
+}
+
 /// An owned send whose future was dropped.
-trait Sending {
+pub(super) trait Sending {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    fn is_submitted(&self) -> bool;
     fn detach(self: Box<Self>, then: Option<Box<dyn FnOnce()>>);
 }
 
@@ -121,10 +135,7 @@ impl Outbound {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
-        if let Some(sending) = &mut state.sending {
-            ready!(sending.poll(cx));
-            state.sending = None;
-        }
+        ready!(state.poll_sending(cx));
         if let Some(room) = &mut state.room {
             let answer = ready!(Pin::new(room).poll(cx));
             state.room = None;
@@ -249,16 +260,10 @@ impl Outbound {
     /// As `send`, without the kernel's copy.
     pub(crate) async fn send_zc<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
         let turn = self.room_in_turn().await;
-        let (result, buf) = self.lend(SendZc::new(&self.fd, buf, WAIT_ALL)).await;
-        let answer = match result {
-            // Locked memory has run out, or this kernel cannot: then by a copy, in the same turn.
-            Err(error) if cannot_lock(&error) => {
-                self.lend(Send::new(&self.fd, buf, WAIT_ALL)).await
-            }
-            result => (result, buf),
-        };
+        let zero_copy = ZeroCopy::new(&self.fd, buf);
+        let output = self.lend(zero_copy, |zero_copy, cx| zero_copy.poll_output(cx)).await;
         drop(turn);
-        answer
+        output
     }
 
     /// Sends by the op that `describe` makes, when it is this caller's turn.
@@ -271,7 +276,8 @@ impl Outbound {
         T: Op,
     {
         let turn = self.room_in_turn().await;
-        let output = self.lend(describe(&self.fd, buf)).await;
+        let submission = submit(describe(&self.fd, buf));
+        let output = self.lend(submission, |op, cx| Pin::new(op).poll(cx)).await;
         drop(turn);
         output
     }
@@ -288,16 +294,21 @@ impl Outbound {
         turn
     }
 
-    async fn lend<T: Op>(&self, op: T) -> T::Output {
+    /// Polls what is sent; if the future goes meanwhile, it is the object's.
+    async fn lend<S: Sending + 'static, T>(
+        &self,
+        sending: S,
+        mut poll: impl FnMut(&mut S, &mut Context<'_>) -> Poll<T>,
+    ) -> T {
         let _midway = Midway(&self.midway);
         self.midway.set(true);
-        let mut lent = Lent { outbound: self, submission: Some(submit(op)) };
-        let output = poll_fn(|cx| match &mut lent.submission {
-            Some(submission) => Pin::new(submission).poll(cx),
+        let mut lent = Lent { outbound: self, sending: Some(sending) };
+        let output = poll_fn(|cx| match &mut lent.sending {
+            Some(sending) => poll(sending, cx),
             None => unreachable!("it is taken at the drop only"),
         })
         .await;
-        lent.submission = None;
+        lent.sending = None;
         output
     }
 
@@ -318,10 +329,7 @@ impl Outbound {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
-        if let Some(sending) = &mut state.sending {
-            ready!(sending.poll(cx));
-            state.sending = None;
-        }
+        ready!(state.poll_sending(cx));
         Poll::Ready(())
     }
 
@@ -338,16 +346,11 @@ impl Outbound {
     }
 }
 
-fn cannot_lock(error: &io::Error) -> bool {
-    let unsupported = error.kind() == io::ErrorKind::Unsupported;
-    unsupported || matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EOPNOTSUPP))
-}
-
 fn ignore_cancel(error: io::Error) -> io::Result<u32> {
     if error.raw_os_error() == Some(libc::ECANCELED) { Ok(0) } else { Err(error) }
 }
 
-const WAIT_ALL: u32 = libc::MSG_WAITALL as u32;
+pub(super) const WAIT_ALL: u32 = libc::MSG_WAITALL as u32;
 
 /// Whoever was in the midst of something is not any more.
 struct Midway<'a>(&'a Cell<bool>);
@@ -359,18 +362,16 @@ impl Drop for Midway<'_> {
 }
 
 /// A send in flight whose future may be dropped.
-struct Lent<'a, T: Op> {
+struct Lent<'a, S: Sending + 'static> {
     outbound: &'a Outbound,
-    submission: Option<Submission<T>>,
+    sending: Option<S>,
 }
 
-impl<T: Op> Drop for Lent<'_, T> {
+impl<S: Sending + 'static> Drop for Lent<'_, S> {
     fn drop(&mut self) {
-        let Some(submission) = self.submission.take().filter(Submission::is_submitted) else {
-            return;
-        };
+        let Some(sending) = self.sending.take().filter(Sending::is_submitted) else { return };
         if let Some(mut state) = self.outbound.state() {
-            state.sending = Some(Box::new(submission));
+            state.sending = Some(Box::new(sending));
         }
     }
 }
@@ -378,6 +379,10 @@ impl<T: Op> Drop for Lent<'_, T> {
 impl<T: Op> Sending for Submission<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(self).poll(cx).map(drop)
+    }
+
+    fn is_submitted(&self) -> bool {
+        Submission::is_submitted(self)
     }
 
     fn detach(self: Box<Self>, then: Option<Box<dyn FnOnce()>>) {

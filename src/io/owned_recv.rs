@@ -71,7 +71,7 @@ impl Inbound {
     /// True if bytes are held, or the end is known: after a receive that somebody left armed.
     fn poll_leftover(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         if !self.is_receiving() && !self.has_held() && !self.has_ended() {
-            return Poll::Ready(Ok(false));
+            return self.poll_first(cx).map_ok(|()| false);
         }
         self.poll_fill(cx).map_ok(|()| true)
     }

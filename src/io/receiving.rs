@@ -114,20 +114,24 @@ impl State {
 
     /// Takes in what has come for the armed receive, if it has.
     pub(super) fn settle(&mut self, way: Way) {
-        let answer = match &mut self.armed {
+        // Out of its place first: the drop of an adopted buffer is user code, and may panic.
+        let mut armed = std::mem::take(&mut self.armed);
+        let answer = match &mut armed {
             Armed::Recv(op) => op.take_if_done(),
             Armed::Read(op) => op.take_if_done(),
             Armed::Adopted(op) => op.take_if_done(),
             Armed::Nothing | Armed::Poll(_) => None,
         };
-        if let Some(answer) = answer {
-            self.keep(answer, way);
+        match answer {
+            Some(answer) => self.keep(answer, way),
+            None => self.armed = armed,
         }
     }
 
     /// Ends the armed receive; what it had taken by then is held.
     pub(super) fn finish_now(&mut self, way: Way) {
-        let answer = match &mut self.armed {
+        let mut armed = std::mem::take(&mut self.armed);
+        let answer = match &mut armed {
             Armed::Recv(op) => op.finish_now(),
             Armed::Read(op) => op.finish_now(),
             Armed::Adopted(op) => op.finish_now(),
@@ -137,7 +141,6 @@ impl State {
             }
             Armed::Nothing => None,
         };
-        self.armed = Armed::Nothing;
         if let Some(answer) = answer {
             self.keep(answer, way);
         }

@@ -52,6 +52,7 @@ mod fd;
 mod fsync;
 mod ftruncate;
 mod get_xattr;
+mod keep;
 mod link;
 mod link_at;
 mod link_timeout;
@@ -129,6 +130,7 @@ pub use self::fd::{CWD, Cwd, Fixed, IntoOpFd, OpFd, SharedFd, stderr, stdin, std
 pub use self::fsync::Fsync;
 pub use self::ftruncate::Ftruncate;
 pub use self::get_xattr::GetXattr;
+pub(crate) use self::keep::keep_until_readable;
 pub use self::link::{Chain, ChainTooLong, Link, link};
 pub use self::link_at::LinkAt;
 pub use self::link_timeout::LinkTimeout;
@@ -177,6 +179,7 @@ pub use self::write::Write;
 pub use self::write_fixed::WriteFixed;
 pub use self::writev::WriteV;
 pub use crate::ring::kernel::Sqe;
+pub(crate) use crate::ring::kernel::{EventFd, children, signals};
 use crate::ring::{self, Ring};
 pub use crate::ring::{BufClass, Completion, OpId, PooledBuf};
 

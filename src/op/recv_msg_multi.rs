@@ -18,8 +18,9 @@ use std::rc::Rc;
 use io_uring::opcode;
 use socket2::{SockAddr, SockAddrStorage};
 
+use super::message::recv_flags;
 use super::recv_multi::RECV_MULTISHOT;
-use super::{BufGroup, Completion, IntoOpFd, MultiOp, OpFd, buf_group};
+use super::{BufGroup, Completion, IntoOpFd, MultiOp, OpFd, ReceivedControl, buf_group};
 use crate::ring::PooledBuf;
 use crate::ring::kernel::Sqe;
 
@@ -39,8 +40,8 @@ use crate::ring::kernel::Sqe;
 ///
 /// # Cancellation
 ///
-/// As for [`Multishot`](super::Multishot). Buffers of items that nobody takes go back. Descriptors
-/// in control data that nobody takes stay open.
+/// As for [`Multishot`](super::Multishot). Buffers of items that nobody takes go back, descriptors
+/// in their control messages are closed.
 ///
 /// # Examples
 ///
@@ -89,7 +90,7 @@ enum Refused {
 pub struct Datagram {
     buf: PooledBuf,
     address: Range<usize>,
-    control: Range<usize>,
+    control: ReceivedControl,
     payload: Range<usize>,
     flags: u32,
 }
@@ -111,7 +112,7 @@ impl RecvMsgMulti {
         RecvMsgMulti {
             fd: fd.into_op_fd(),
             group,
-            flags,
+            flags: recv_flags(flags),
             shape: Rc::new(UnsafeCell::new(shape)),
             control_room: 0,
             refused: None,
@@ -206,9 +207,13 @@ impl Datagram {
         let payload_len = (word(8) as usize).min(buf.len() - payload_start);
         // What was asked for is echoed.
         let flags = word(12) & !(libc::MSG_CMSG_CLOEXEC as u32);
+        let control = buf[control_start..control_start + control_len].to_vec();
+        // SAFETY: the kernel wrote these bytes for this datagram; a buffer is parsed once, and
+        // nobody else takes over the descriptors in it.
+        let control = unsafe { ReceivedControl::new(control) };
         Ok(Datagram {
             address: address_start..address_start + address_len,
-            control: control_start..control_start + control_len,
+            control,
             payload: payload_start..payload_start + payload_len,
             flags,
             buf,
@@ -238,10 +243,15 @@ impl Datagram {
         &self.buf[self.payload.clone()]
     }
 
-    /// The control data, as `cmsg(3)` describes it. Descriptors in it are the caller's to close.
+    /// The control messages that came with it. Descriptors that are not taken are closed with it.
     #[must_use]
-    pub fn control(&self) -> &[u8] {
-        &self.buf[self.control.clone()]
+    pub fn control(&self) -> &ReceivedControl {
+        &self.control
+    }
+
+    /// To take the descriptors that came.
+    pub fn control_mut(&mut self) -> &mut ReceivedControl {
+        &mut self.control
     }
 
     /// What `recvmsg(2)` says in `msg_flags`: `MSG_TRUNC` if bytes of the datagram were cut off,
@@ -251,7 +261,8 @@ impl Datagram {
         self.flags as i32
     }
 
-    /// The bytes of the datagram, in the buffer that they are in.
+    /// The bytes of the datagram, in the buffer that they are in. Descriptors that were not taken
+    /// are closed.
     #[must_use]
     pub fn into_payload(self) -> PooledBuf {
         let mut buf = self.buf;
@@ -277,7 +288,7 @@ impl fmt::Debug for Datagram {
         f.debug_struct("Datagram")
             .field("address", &self.address())
             .field("payload_len", &self.payload.len())
-            .field("control_len", &self.control.len())
+            .field("control", &self.control)
             .field("flags", &self.flags)
             .finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use std::io;
 
 use io_uring::opcode;
 
-use super::{BufGroup, Completion, IntoOpFd, MultiOp, OpFd, buf_group};
+use super::{BufGroup, Completion, IntoOpFd, MultiOp, OpFd, buf_group, message};
 use crate::ring::PooledBuf;
 use crate::ring::kernel::Sqe;
 
@@ -93,7 +93,7 @@ unsafe impl MultiOp for RecvMulti {
         let mut sqe = Sqe::new(opcode::Recv::CODE);
         self.fd.set(&mut sqe);
         self.group.select(&mut sqe);
-        sqe.op_flags = self.flags & !(libc::MSG_TRUNC as u32);
+        sqe.op_flags = message::recv_flags(self.flags) & !(libc::MSG_TRUNC as u32);
         sqe.ioprio = RECV_MULTISHOT;
         sqe
     }

@@ -6,7 +6,7 @@ use std::io;
 
 use io_uring::opcode;
 
-use super::{BufGroup, Completion, IntoOpFd, Op, OpFd, buf_group};
+use super::{BufGroup, Completion, IntoOpFd, Op, OpFd, buf_group, message};
 use crate::ring::PooledBuf;
 use crate::ring::kernel::Sqe;
 
@@ -77,7 +77,7 @@ unsafe impl Op for RecvSelect {
         self.fd.set(&mut sqe);
         self.group.select(&mut sqe);
         sqe.len = self.group.buf_len() as u32;
-        sqe.op_flags = self.flags & !(libc::MSG_TRUNC as u32);
+        sqe.op_flags = message::recv_flags(self.flags) & !(libc::MSG_TRUNC as u32);
         sqe.ioprio = self.ioprio;
         sqe
     }

@@ -220,7 +220,7 @@ impl<T: Op> Submission<T> {
         if self.take_if_done().is_some() {
             return;
         }
-        if self.stage == Stage::Reserved {
+        if self.stage != Stage::Submitted {
             self.launch();
         }
         if self.stage == Stage::Submitted {

@@ -106,6 +106,12 @@ impl<T: 'static> JoinSet<T> {
         self.poll_finished(&mut cx).map(|(_, result)| result)
     }
 
+    /// As [`JoinSet::try_join_next`], with the task's id.
+    pub fn try_join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        self.poll_finished(&mut cx).map(|(id, result)| result.map(|output| (id, output)))
+    }
+
     /// Waits for all tasks and gives their outputs, in the order in which they ended.
     ///
     /// Dropping this future aborts what has not ended.
@@ -130,6 +136,14 @@ impl<T: 'static> JoinSet<T> {
     /// As [`JoinSet::join_next`], for a future written by hand.
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         self.poll_next_with_id(cx).map_ok(|(_, output)| output)
+    }
+
+    /// As [`JoinSet::poll_join_next`], with the task's id.
+    pub fn poll_join_next_with_id(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(Id, T), JoinError>>> {
+        self.poll_next_with_id(cx)
     }
 
     /// Ends all tasks. Their results, "cancelled" mostly, are still to be joined.
@@ -197,6 +211,24 @@ impl<T: 'static> JoinSet<T> {
             self.shared.finished.borrow_mut().push_back(key);
         }
         None
+    }
+}
+
+/// Spawns each, as [`JoinSet::spawn`] does.
+impl<T: 'static, F: Future<Output = T> + 'static> Extend<F> for JoinSet<T> {
+    fn extend<I: IntoIterator<Item = F>>(&mut self, futures: I) {
+        for future in futures {
+            self.spawn(future);
+        }
+    }
+}
+
+/// Spawns each, as [`JoinSet::spawn`] does.
+impl<T: 'static, F: Future<Output = T> + 'static> FromIterator<F> for JoinSet<T> {
+    fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> JoinSet<T> {
+        let mut set = JoinSet::new();
+        set.extend(futures);
+        set
     }
 }
 

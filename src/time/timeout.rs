@@ -81,6 +81,16 @@ pin_project! {
 }
 
 impl<F> Timeout<F> {
+    /// The future.
+    pub fn get_ref(&self) -> &F {
+        &self.future
+    }
+
+    /// The future.
+    pub fn get_mut(&mut self) -> &mut F {
+        &mut self.future
+    }
+
     /// Gives the future back, without a limit.
     pub fn into_inner(self) -> F {
         self.future

@@ -1,5 +1,5 @@
-//! Futures that lose a race are dropped, and nothing is lost with them: 100 000 `select!` races over
-//! all that waits, on each kind of stream, against a peer that counts.
+//! Futures that lose a race are dropped, and nothing is lost with them: 100 000 `select!` races
+//! over all that waits, on each kind of stream, against a peer that counts.
 //!
 //! - `RINGSPUN_RACES=1000000`: so many races in all.
 //! - `RINGSPUN_RACES_SEED=7`: the same races again, as far as the kernel plays along. Each test

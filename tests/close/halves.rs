@@ -27,7 +27,7 @@ fn the_end_when_the_writing_half_goes() {
 fn no_end_when_it_is_forgotten() {
     block_on(async {
         let (ours, mut far) = pair();
-        let (read, write) = ours.into_split();
+        let (mut read, write) = ours.into_split();
         poll_and_drop(read.read(&mut [0; 8]));
         write.forget();
         turns().await;

@@ -16,6 +16,7 @@ mod buf_ring;
 mod calls;
 #[cfg(all(feature = "chaos", not(ringspun_model)))]
 mod chaos;
+pub(crate) mod children;
 #[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no such calls"))]
 pub(crate) mod direct;
 mod eventfd;
@@ -26,6 +27,7 @@ mod fault;
 pub mod model;
 #[cfg(not(ringspun_model))]
 mod registration;
+pub(crate) mod signals;
 #[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no such calls"))]
 pub(crate) mod socket_calls;
 #[cfg(not(ringspun_model))]

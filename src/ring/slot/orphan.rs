@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::answer::{Abandoned, Asked, Effect, Reaper};
 use super::{Meta, Orphan, SlotKey, Slots, Stage};
 use crate::ring::completion::{Answer, Ask, Completion};
-use crate::ring::kernel::{CQE_F_MORE, OP_TIMEOUT};
+use crate::ring::kernel::{CQE_F_MORE, OP_POLL_ADD, OP_TIMEOUT};
 use crate::wake::LocalWaker;
 
 impl Slots {
@@ -63,8 +63,9 @@ impl Slots {
     /// How many.
     pub(crate) fn left(&self) -> u64 {
         let left = self.slots.iter().filter(|slot| {
-            // Their timers are not meant.
-            slot.stage == Stage::Orphaned && slot.ask == Ask::Nobody && slot.opcode != OP_TIMEOUT
+            // Their timers are not meant, nor polls for what may never come (`op/keep.rs`).
+            let is_meant = !matches!(slot.opcode, OP_TIMEOUT | OP_POLL_ADD);
+            slot.stage == Stage::Orphaned && slot.ask == Ask::Nobody && is_meant
         });
         left.count() as u64
     }
