@@ -323,8 +323,8 @@ fn walk(seed: u64) {
 
 #[test]
 fn walks_through_a_stream() {
-    let first: u64 = std::env::var("WALK").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let count: u64 = std::env::var("WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(40);
+    let first: u64 = std::env::var("RINGSPUN_WALK").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+    let count: u64 = std::env::var("RINGSPUN_WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(8);
     for seed in first..first + count {
         eprintln!("walk {seed}");
         walk(seed);
@@ -458,8 +458,8 @@ fn pools(seed: u64) {
 
 #[test]
 fn pools_in_all_ways() {
-    let first: u64 = std::env::var("WALK").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let count: u64 = std::env::var("WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(200);
+    let first: u64 = std::env::var("RINGSPUN_WALK").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+    let count: u64 = std::env::var("RINGSPUN_WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(40);
     for seed in first..first + count {
         pools(seed);
     }
@@ -585,8 +585,8 @@ fn writes(seed: u64) {
 
 #[test]
 fn walks_of_writes() {
-    let first: u64 = std::env::var("WALK").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let count: u64 = std::env::var("WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(30);
+    let first: u64 = std::env::var("RINGSPUN_WALK").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+    let count: u64 = std::env::var("RINGSPUN_WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(5);
     for seed in first..first + count {
         eprintln!("writes {seed}");
         writes(seed);
