@@ -39,8 +39,10 @@ struct Clock(libc::clockid_t);
 impl Clock {
     fn of_this_thread() -> Clock {
         let mut clock = 0;
+        // SAFETY: no arguments.
+        let thread = unsafe { libc::pthread_self() };
         // SAFETY: the pointer is valid during the call; the thread is the calling one.
-        let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
+        let failed = unsafe { libc::pthread_getcpuclockid(thread, &raw mut clock) };
         assert_eq!(failed, 0, "a thread has a clock");
         Clock(clock)
     }

@@ -361,10 +361,10 @@ impl Inbound {
 
     /// Gives back what was read last: it comes first again.
     pub(super) fn put_front(&self, buf: PooledBuf) {
-        if let Some(mut state) = self.state() {
-            if let Some(held) = state.held.replace(buf) {
-                state.late.push_front(held);
-            }
+        if let Some(mut state) = self.state()
+            && let Some(held) = state.held.replace(buf)
+        {
+            state.late.push_front(held);
         }
     }
 

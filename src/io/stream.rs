@@ -154,6 +154,7 @@ impl<K: Kind> Stream<K> {
     /// # Errors
     ///
     /// Gives both back if they are not of the same stream.
+    #[allow(clippy::result_large_err, reason = "both are given back whole, as tokio does")]
     pub fn reunite(read: ReadEnd<K>, write: WriteEnd<K>) -> Result<Stream<K>, ReuniteError<K>> {
         if read.fd().as_raw_fd() != write.fd().as_raw_fd() {
             return Err(ReuniteError(read, write));
@@ -232,6 +233,7 @@ impl<K: Kind> ReadEnd<K> {
     /// # Errors
     ///
     /// Gives both back if they are not of the same stream.
+    #[allow(clippy::result_large_err, reason = "both are given back whole, as tokio does")]
     pub fn reunite(self, other: WriteEnd<K>) -> Result<Stream<K>, ReuniteError<K>> {
         Stream::reunite(self, other)
     }
@@ -243,6 +245,7 @@ impl<K: Kind> WriteEnd<K> {
     /// # Errors
     ///
     /// Gives both back if they are not of the same stream.
+    #[allow(clippy::result_large_err, reason = "both are given back whole, as tokio does")]
     pub fn reunite(self, other: ReadEnd<K>) -> Result<Stream<K>, ReuniteError<K>> {
         Stream::reunite(other, self)
     }

@@ -55,10 +55,11 @@ fn try_read_beside_an_owned_receive() {
 /// Polls what it is for as soon as it is woken, inside `wake`: as some executors do.
 struct Eager;
 
+type Taken = Rc<RefCell<Option<Vec<u8>>>>;
 type Held = Rc<RefCell<Option<Pin<Box<dyn Future<Output = Vec<u8>>>>>>>;
 
 thread_local! {
-    static EAGER: RefCell<Option<(Held, Rc<RefCell<Option<Vec<u8>>>>)>> =
+    static EAGER: RefCell<Option<(Held, Taken)>> =
         const { RefCell::new(None) };
 }
 

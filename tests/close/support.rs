@@ -80,10 +80,11 @@ pub(crate) fn sees_the_end(far: &mut StdStream) {
     assert_eq!(bytes, b"", "nobody sent anything");
 }
 
+/// What a peer has read, and how that ended.
+pub(crate) type Read = (Vec<u8>, io::Result<()>);
+
 /// A thread that waits for the end at the far end, and tells what it saw.
-pub(crate) fn watch(
-    mut far: StdStream,
-) -> (JoinHandle<(Vec<u8>, io::Result<()>)>, tokio::sync::oneshot::Receiver<()>) {
+pub(crate) fn watch(mut far: StdStream) -> (JoinHandle<Read>, tokio::sync::oneshot::Receiver<()>) {
     let (tell, told) = tokio::sync::oneshot::channel();
     let thread = std::thread::spawn(move || {
         let seen = read_all(&mut far);

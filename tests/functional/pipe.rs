@@ -97,7 +97,7 @@ fn more_than_a_pipe_holds() {
     let ledger = Ledger::open();
     block_on(async {
         let (mut sender, mut receiver) = pipe().expect("a pipe");
-        let sent: Vec<u8> = (0..1 << 20).map(|index: u32| (index * 31 >> 3) as u8).collect();
+        let sent: Vec<u8> = (0..1 << 20).map(|index: u32| ((index * 31) >> 3) as u8).collect();
         let text = sent.clone();
         let task = ringspun::spawn(async move { sender.write_all(&text).await });
         let mut received = Vec::new();

@@ -94,7 +94,7 @@ fn an_op_that_a_waker_submits_while_the_ring_is_closed_is_not_freed() {
         assert!(stream.poll_next_unpin(&mut cx).is_pending());
     }
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listener");
-    std::mem::forget(runtime.enter());
+    Box::leak(Box::new(runtime.enter()));
     let trace = false;
     let read = Rc::new(RefCell::new(Some(submit(Read::new(&pipe, buffers.empty(64), 0)))));
     let submitted = Rc::new(Cell::new(false));
@@ -432,7 +432,7 @@ fn pools(seed: u64) {
         if random.next(2) == 0 {
             kept = held;
             let streams: Vec<_> = ends.into_iter().map(|end| end.4).collect();
-            std::mem::forget(streams.into_iter().nth(4));
+            Box::leak(Box::new(streams.into_iter().nth(4)));
             return;
         }
         for (copy, buf) in held {
@@ -459,7 +459,8 @@ fn pools(seed: u64) {
 #[test]
 fn pools_in_all_ways() {
     let first: u64 = std::env::var("RINGSPUN_WALK").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let count: u64 = std::env::var("RINGSPUN_WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(40);
+    let count: u64 =
+        std::env::var("RINGSPUN_WALKS").ok().and_then(|v| v.parse().ok()).unwrap_or(40);
     for seed in first..first + count {
         pools(seed);
     }
