@@ -81,10 +81,10 @@ pub(crate) fn sees_the_end(far: &mut StdStream) {
 }
 
 /// What a peer has read, and how that ended.
-pub(crate) type Read = (Vec<u8>, io::Result<()>);
+pub(crate) type Seen = (Vec<u8>, io::Result<()>);
 
 /// A thread that waits for the end at the far end, and tells what it saw.
-pub(crate) fn watch(mut far: StdStream) -> (JoinHandle<Read>, tokio::sync::oneshot::Receiver<()>) {
+pub(crate) fn watch(mut far: StdStream) -> (JoinHandle<Seen>, tokio::sync::oneshot::Receiver<()>) {
     let (tell, told) = tokio::sync::oneshot::channel();
     let thread = std::thread::spawn(move || {
         let seen = read_all(&mut far);
