@@ -449,7 +449,7 @@ impl Inbound {
         let class = if bulk { BufClass::Large } else { BufClass::Small };
         match op::buf_group(class).filter(|group| group.available() > 0) {
             Some(group) if self.way == Way::Socket => {
-                Armed::Recv(submit(RecvSelect::new(&self.fd, group, 0)))
+                Armed::Recv(submit(RecvSelect::new(&self.fd, group, 0).poll_first(true)))
             }
             Some(group) => Armed::Read(submit(ReadSelect::new(&self.fd, group))),
             None => self.arm_poll(),
