@@ -1,80 +1,35 @@
 //! The examples as people run them: as processes, with real clients, Ctrl-C and wrong arguments.
 
+#[path = "examples/process.rs"]
+mod process;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Once;
+use std::process::{Command, Output, Stdio};
 
-/// The example, built now if it is not fresh: `cargo test --test examples` alone does not.
-fn example(name: &str) -> Command {
-    static BUILT: Once = Once::new();
-    let test = std::env::current_exe().expect("the test knows itself");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
-    BUILT.call_once(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--examples", "--target-dir"]);
-        build.arg(profile.parent().expect("target"));
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().is_ok_and(|status| status.success()), "the examples can be built");
-    });
-    Command::new(profile.join("examples").join(name))
-}
+use process::{Running, connect, example};
 
-/// A server that is killed when the test ends, however that ends.
 struct Server {
-    child: Child,
+    running: Running,
     address: String,
 }
 
 impl Server {
     fn start(arguments: &[&str]) -> Server {
-        let mut child = example("echo_server")
-            .args(["--addr", "127.0.0.1:0"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        // "echo server on 127.0.0.1:PORT, by io_uring. ..."
-        let mut line = String::new();
-        let stdout = child.stdout.as_mut().expect("piped");
-        let mut byte = [0];
-        while !line.ends_with('\n') && stdout.read(&mut byte).expect("a line") == 1 {
-            line.push(char::from(byte[0]));
-        }
-        let address = line
-            .strip_prefix("echo server on ")
-            .and_then(|rest| rest.split(',').next())
-            .unwrap_or_else(|| panic!("an address in {line:?}"))
-            .to_owned();
-        Server { child, address }
+        let mut command = example("echo_server");
+        command.args(["--addr", "127.0.0.1:0"]).args(arguments);
+        let (running, address) = Running::server(command, "echo server on ");
+        Server { running, address }
     }
 
     fn connect(&self) -> TcpStream {
-        TcpStream::connect(&self.address).expect("the server listens")
+        connect(&self.address)
     }
 
-    fn interrupt(mut self) -> (i32, String) {
-        let signalled = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
-            .status()
-            .expect("kill is there");
-        assert!(signalled.success());
-        let mut rest = String::new();
-        self.child.stdout.take().expect("piped").read_to_string(&mut rest).expect("text");
-        let status = self.child.wait().expect("it ends");
-        (status.code().expect("by itself, not by the signal"), rest)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn interrupt(self) -> (i32, String) {
+        let ended = self.running.interrupt();
+        (ended.code, ended.stdout)
     }
 }
 

@@ -458,6 +458,111 @@ fn b8_sleep_blocks_only_its_task() {
     });
 }
 
+/// What the server of B9 and B10 saw: requests that wait for their answers, and when the first was
+/// answered.
+#[derive(Default)]
+struct Slow {
+    waiting: Cell<usize>,
+    at_first_answer: Cell<Option<usize>>,
+}
+
+const ANSWER_AFTER: Duration = Duration::from_secs(3);
+const REQUESTS: usize = 50;
+
+impl Slow {
+    async fn wait(&self) {
+        self.waiting.set(self.waiting.get() + 1);
+        sleep(ANSWER_AFTER).await;
+        if self.at_first_answer.get().is_none() {
+            self.at_first_answer.set(Some(self.waiting.get()));
+        }
+    }
+
+    /// All requests had come before one was answered, so they were in flight together.
+    fn check(&self, started: Instant) {
+        assert_eq!(self.at_first_answer.get(), Some(REQUESTS));
+        assert!(started.elapsed() >= ANSWER_AFTER);
+        assert!(started.elapsed() < 2 * ANSWER_AFTER, "{:?}", started.elapsed());
+        assert_eq!(own_io_workers(), 0);
+    }
+}
+
+#[test]
+fn b9_50_requests_by_tcp_to_a_server_that_takes_3s() {
+    use ringspun::net::{TcpListener, TcpStream};
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let slow = Rc::new(Slow::default());
+        let seen = Rc::clone(&slow);
+        ringspun::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a client");
+                let seen = Rc::clone(&seen);
+                ringspun::spawn(async move {
+                    let mut request = [0; 4];
+                    stream.read_exact(&mut request).await.expect("a request");
+                    seen.wait().await;
+                    stream.write_all(&request).await.expect("the client waits");
+                })
+                .detach();
+            }
+        })
+        .detach();
+        let started = Instant::now();
+        let requests = (0..REQUESTS as u32).map(|number| async move {
+            let mut stream = TcpStream::connect(address).await.expect("the server listens");
+            stream.write_all(&number.to_be_bytes()).await.expect("the server reads");
+            let mut answer = [0; 4];
+            stream.read_exact(&mut answer).await.expect("an answer");
+            assert_eq!(answer, number.to_be_bytes());
+        });
+        join_all(requests.map(ringspun::spawn).collect::<Vec<_>>())
+            .await
+            .into_iter()
+            .for_each(|joined| joined.expect("no panic"));
+        slow.check(started);
+    });
+}
+
+#[test]
+fn b10_50_requests_by_udp_to_a_server_that_takes_3s() {
+    use ringspun::net::UdpSocket;
+    block_on(async {
+        let server = Rc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a port"));
+        let address = server.local_addr().expect("bound");
+        let slow = Rc::new(Slow::default());
+        let seen = Rc::clone(&slow);
+        ringspun::spawn(async move {
+            loop {
+                let mut request = [0; 4];
+                let (_, peer) = server.recv_from(&mut request).await.expect("a request");
+                let (server, seen) = (Rc::clone(&server), Rc::clone(&seen));
+                ringspun::spawn(async move {
+                    seen.wait().await;
+                    server.send_to(&request, peer).await.expect("the client waits");
+                })
+                .detach();
+            }
+        })
+        .detach();
+        let started = Instant::now();
+        let requests = (0..REQUESTS as u32).map(|number| async move {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+            socket.connect(address).await.expect("an address");
+            socket.send(&number.to_be_bytes()).await.expect("room");
+            let mut answer = [0; 8];
+            assert_eq!(socket.recv(&mut answer).await.expect("an answer"), 4);
+            assert_eq!(answer[..4], number.to_be_bytes());
+        });
+        join_all(requests.map(ringspun::spawn).collect::<Vec<_>>())
+            .await
+            .into_iter()
+            .for_each(|joined| joined.expect("no panic"));
+        slow.check(started);
+    });
+}
+
 #[test]
 fn b12_a_large_listing_does_not_hold_the_core() {
     const ENTRIES: usize = 100_000;
