@@ -1,4 +1,5 @@
-//! ringspun: a thread-per-core async runtime on io_uring completions. Linux only.
+//! ringspun: a thread-per-core async runtime on io_uring completions, with the sockets, files,
+//! signals and processes of tokio. Linux only.
 //!
 //! ```text
 //!  user future --poll--> Submission<Op> --prepare--> Sqe --> Ring --> Kernel --enter--> linux
@@ -12,6 +13,29 @@
 //! Nothing in it needs to be `Send`; wakers are, so other threads can wake, spawn and cancel.
 //!
 //! # Quick start
+//!
+//! ```
+//! use ringspun::net::{TcpListener, TcpStream};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let runtime = ringspun::runtime::Runtime::new()?;
+//! runtime.block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_addr()?;
+//!     ringspun::spawn(async move {
+//!         let (mut stream, _) = listener.accept().await?;
+//!         stream.write_all(b"hello, ring").await
+//!     });
+//!
+//!     let mut text = String::new();
+//!     TcpStream::connect(address).await?.read_to_string(&mut text).await?;
+//!     assert_eq!(text, "hello, ring");
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! Below that is io_uring itself:
 //!
 //! ```
 //! use std::time::Duration;
@@ -69,17 +93,19 @@
 //!
 //! | module | what | start with |
 //! |---|---|---|
-//! | [`uring`] | each operation as a method, by the kernel's names | [`uring::AsyncIoUring`] |
-//! | [`op`] | the operations as types; chains, streams, your own | [`op::Op`], [`op::link()`] |
-//! | [`buf`] | memory that the kernel may touch | [`buf::IoBuf`], [`buf::IoBufMut`] |
+//! | [`net`] | TCP, UDP, Unix sockets and names, as tokio has them | [`net::TcpListener`], [`net::TcpStream`] |
 //! | [`fs`] | files and directories, as tokio has them | [`fs::File`], [`fs::read()`] |
-//! | [`task`] | futures that are polled on their own | [`spawn`], [`task::JoinSet`] |
-//! | [`time`] | sleeping, deadlines, ticks | [`time::sleep`], [`time::timeout`] |
+//! | [`io`] | what streams have in common; standard input and output | [`io::ReadEnd`], [`io::WriteEnd`] |
 //! | [`pipe`] | pipes, anonymous and named | [`pipe::pipe`] |
 //! | [`process`] | child processes | [`process::Command`] |
 //! | [`signal`] | signals of the system | [`signal::ctrl_c`] |
+//! | [`task`] | futures that are polled on their own | [`spawn`], [`task::JoinSet`] |
+//! | [`time`] | sleeping, deadlines, ticks | [`time::sleep`], [`time::timeout`] |
 //! | [`blocking`] | what would hold a core up | [`spawn_blocking`] |
 //! | `compat` | hyper, axum, rustls and others on top (features) | `compat::hyper` |
+//! | [`uring`] | each operation as a method, by the kernel's names | [`uring::AsyncIoUring`] |
+//! | [`op`] | the operations as types; chains, streams, your own | [`op::Op`], [`op::link()`] |
+//! | [`buf`] | memory that the kernel may touch | [`buf::IoBuf`], [`buf::IoBufMut`] |
 //! | [`runtime`] | the core itself, and its handle for other threads | [`runtime::Builder`] |
 //!
 //! # What you may rely on
@@ -87,6 +113,10 @@
 //! - **Dropping** the future of an op, at any time, is sound and leaks nothing: the kernel is asked
 //!   to cancel, and what the op owns stays alive until the kernel has given its last answer.
 //!   Forgetting it leaks.
+//! - **Sockets and pipes** lose nothing by it: the op belongs to the object, and what it brings is
+//!   for the next reader ([`io::ReadEnd`]). A borrowed write is with the kernel when it says so,
+//!   and one that was dropped has written nothing ([`io::WriteEnd`]). A stream that waits holds no
+//!   buffer.
 //! - **Cancelling** gives the real outcome. What was done before the cancel counts; a deadline is
 //!   [`TimedOut`](std::io::ErrorKind::TimedOut), a cancel `ECANCELED`, and
 //!   [`Interrupted`](std::io::ErrorKind::Interrupted) never comes out.
@@ -103,14 +133,15 @@
 //! gives, and [`Runtime::info`](runtime::Runtime::info) says which. Where io_uring is switched off
 //! (containers, `kernel.io_uring_disabled`), [`build`](runtime::Builder::build) fails with a text
 //! that says what to do. An op whose opcode the kernel lacks is
-//! [`Unsupported`](std::io::ErrorKind::Unsupported), with its name and the kernel that has it.
+//! [`Unsupported`](std::io::ErrorKind::Unsupported), with its name and the kernel that has it;
+//! [`net`], [`fs`], [`io`] and [`process`] do without it.
 //!
 //! # Features
 //!
 //! - `macros` (default): the attributes.
 //! - `bytes`: `Bytes` and `BytesMut` as buffers.
-//! - `tokio`: `tokio::io`'s traits on our streams, and its names in [`io`].
-//! - `futures`: the traits of `futures-io` on our streams.
+//! - `tokio`: `tokio::io`'s traits on our streams and files, and its names in [`io`].
+//! - `futures`: the traits of `futures-io` on our streams and files.
 //! - `hyper`: the traits of `hyper::rt` on our streams, an executor and a timer.
 //! - `chaos`: seeded faults between the ring and the kernel. For tests only.
 #![cfg_attr(loom, allow(dead_code))]

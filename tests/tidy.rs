@@ -44,7 +44,7 @@ const LAYERS: [(&str, &[&str], &str); 21] = [
 ];
 
 /// These are built on safe parts only.
-const WITHOUT_UNSAFE: [&str; 6] = ["net", "fs", "io", "time", "server", "compat"];
+const WITHOUT_UNSAFE: [&str; 8] = ["net", "fs", "io", "time", "server", "compat", "pipe", "signal"];
 
 /// Calls of libc outside of `ring/kernel/` that are no I/O.
 const LIBC_CALLS: [(&str, &str, &str); 4] = [

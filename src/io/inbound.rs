@@ -51,6 +51,8 @@ enum Found {
 
 /// From so many bytes on a reader's slice is worth a call of its own.
 const BULK_MIN: usize = 4096;
+/// So many reads at once, and then one through the loop: others have their turn.
+const IN_A_ROW_MAX: u8 = 64;
 /// The private buffer of a reader that brings none.
 const PRIVATE_LEN: usize = 4096;
 
@@ -100,7 +102,8 @@ impl Inbound {
         if out.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if state.filled && state.is_idle() && out.len() > BULK_MIN {
+        if state.filled && state.is_idle() && out.len() > BULK_MIN && state.in_a_row < IN_A_ROW_MAX
+        {
             match self.read_at_once(&mut state, out) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => state.filled = false,
                 result => return Poll::Ready(result),
@@ -123,7 +126,8 @@ impl Inbound {
 
     /// The bytes of a full buffer are seldom all: the rest goes straight into the slice.
     fn more(&self, state: &mut State, rest: &mut [u8]) -> usize {
-        if !state.filled || rest.len() <= BULK_MIN || !state.is_idle() {
+        let gives_way = state.in_a_row >= IN_A_ROW_MAX;
+        if !state.filled || rest.len() <= BULK_MIN || !state.is_idle() || gives_way {
             return 0;
         }
         match self.read_at_once(state, rest) {
@@ -396,6 +400,7 @@ impl Inbound {
             }
             let answer = match &mut state.armed {
                 Armed::Nothing => {
+                    state.in_a_row = 0;
                     state.armed = self.arm(state.filled && bulk);
                     continue;
                 }
@@ -461,6 +466,7 @@ impl Inbound {
     }
 
     fn read_at_once(&self, state: &mut State, out: &mut [u8]) -> io::Result<usize> {
+        state.in_a_row = state.in_a_row.saturating_add(1);
         let count = match self.way {
             Way::Socket => now::recv(self.fd.as_fd(), out, 0)?,
             Way::Pipe => now::read_nonblocking(self.fd.as_fd(), out)?,

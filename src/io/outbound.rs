@@ -29,7 +29,7 @@ use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf, IoVectoredBuf};
 use crate::op::{
-    Op, PollAdd, Send, SendMsg, SharedFd, Submission, Write, WriteV, now, now_message, submit,
+    Nop, Op, PollAdd, Send, SendMsg, SharedFd, Submission, Write, WriteV, now, now_message, submit,
 };
 
 /// The writing direction.
@@ -42,12 +42,44 @@ pub(crate) struct Outbound {
     pub(super) shuts_down: Cell<bool>,
     /// Somebody has written a part of what is to stay together, or an owned send is in flight.
     midway: Cell<bool>,
+    /// Calls since the last wait.
+    in_a_row: Cell<u8>,
 }
 
 #[derive(Default)]
 struct State {
-    room: Option<Submission<PollAdd>>,
+    room: Option<Room>,
     sending: Option<Box<dyn Sending>>,
+}
+
+/// What a write waits for.
+enum Room {
+    Poll(Submission<PollAdd>),
+    /// Its turn: others have theirs meanwhile. A poll would wait for more room than a write needs.
+    Turn(Submission<Nop>),
+}
+
+impl Room {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Room::Poll(op) => Pin::new(op).poll(cx).map_ok(drop),
+            Room::Turn(op) => Pin::new(op).poll(cx).map_ok(drop),
+        }
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        match self {
+            Room::Poll(op) => op.is_elsewhere(),
+            Room::Turn(op) => op.is_elsewhere(),
+        }
+    }
+
+    fn finish_now(&mut self) {
+        match self {
+            Room::Poll(op) => drop(op.finish_now()),
+            Room::Turn(op) => drop(op.finish_now()),
+        }
+    }
 }
 
 impl State {
@@ -70,6 +102,7 @@ pub(super) trait Sending {
     fn detach(self: Box<Self>, then: Option<Box<dyn FnOnce()>>);
 }
 
+const IN_A_ROW_MAX: u8 = 128;
 pub(super) const WRITABLE: u32 = libc::POLLOUT as u32;
 /// "At the file's own position."
 const AT_CURSOR: u64 = u64::MAX;
@@ -83,6 +116,7 @@ impl Outbound {
             state: RefCell::default(),
             shuts_down: Cell::new(false),
             midway: Cell::new(false),
+            in_a_row: Cell::new(0),
         }
     }
 
@@ -124,8 +158,23 @@ impl Outbound {
             ready!(self.poll_room(cx))?;
             match call(self.fd.as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.want_room(),
-                result => return Poll::Ready(result),
+                result => {
+                    self.count_call();
+                    return Poll::Ready(result);
+                }
             }
+        }
+    }
+
+    /// After so many calls in a row the next one goes through the loop: others have their turn.
+    #[inline]
+    fn count_call(&self) {
+        let in_a_row = self.in_a_row.get() + 1;
+        self.in_a_row.set(in_a_row % IN_A_ROW_MAX);
+        if in_a_row == IN_A_ROW_MAX
+            && let Some(mut state) = self.state()
+        {
+            state.room = Some(Room::Turn(submit(Nop::new())));
         }
     }
 
@@ -137,7 +186,7 @@ impl Outbound {
         };
         ready!(state.poll_sending(cx));
         if let Some(room) = &mut state.room {
-            let answer = ready!(Pin::new(room).poll(cx));
+            let answer = ready!(room.poll(cx));
             state.room = None;
             // `ECANCELED`: its runtime has gone, and what there is room for is to be seen.
             answer.or_else(ignore_cancel)?;
@@ -147,7 +196,7 @@ impl Outbound {
 
     fn want_room(&self) {
         if let Some(mut state) = self.state() {
-            state.room = Some(submit(PollAdd::new(&self.fd, WRITABLE)));
+            state.room = Some(Room::Poll(submit(PollAdd::new(&self.fd, WRITABLE))));
         }
     }
 
@@ -336,7 +385,7 @@ impl Outbound {
     /// Ends the wait for room, now.
     pub(crate) fn stop(&self) {
         if let Some(mut room) = self.state().and_then(|mut state| state.room.take()) {
-            let _ = room.finish_now();
+            room.finish_now();
         }
     }
 
@@ -346,8 +395,8 @@ impl Outbound {
     }
 }
 
-fn ignore_cancel(error: io::Error) -> io::Result<u32> {
-    if error.raw_os_error() == Some(libc::ECANCELED) { Ok(0) } else { Err(error) }
+fn ignore_cancel(error: io::Error) -> io::Result<()> {
+    if error.raw_os_error() == Some(libc::ECANCELED) { Ok(()) } else { Err(error) }
 }
 
 pub(super) const WAIT_ALL: u32 = libc::MSG_WAITALL as u32;
@@ -400,7 +449,7 @@ impl Drop for Outbound {
         let shuts_down = self.shuts_down.get() && self.way == Way::Socket;
         let state = self.state.get_mut();
         if let Some(room) = state.room.as_mut().filter(|room| room.is_elsewhere()) {
-            let _ = room.finish_now();
+            room.finish_now();
         }
         match state.sending.take() {
             // The end is said behind what is on its way.

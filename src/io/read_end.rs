@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::inbound::Inbound;
 use super::kind::{Kind, SocketKind};
-use super::unread::Unread;
+use super::unread::{Kept, Unread};
 use crate::buf::{BufResult, IoBufMut, IoVectoredBufMut};
 use crate::op::{PooledBuf, SharedFd};
 
@@ -100,9 +100,15 @@ impl<K: Kind> ReadEnd<K> {
     ///
     /// [`InvalidData`](io::ErrorKind::InvalidData) if it is not UTF-8; `buf` is as before then, and
     /// the bytes are lost.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing: what was read is for the next reader.
     pub async fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
-        let mut bytes = Vec::new();
-        self.read_to_end(&mut bytes).await?;
+        let inbound = self.inbound.alone();
+        let mut kept = Kept::new(inbound);
+        inbound.in_turn(|cx| kept.poll_to_end(cx)).await?;
+        let bytes = kept.take();
         let text = String::from_utf8(bytes)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))?;
         buf.push_str(&text);

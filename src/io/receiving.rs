@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) ended: bool,
     /// The last receive filled its buffer: more is likely to be there.
     pub(super) filled: bool,
+    /// Reads that did not go through the loop.
+    pub(super) in_a_row: u8,
 }
 
 /// What the kernel has been asked for.

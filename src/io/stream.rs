@@ -317,4 +317,4 @@ impl<K: Kind> fmt::Debug for Stream<K> {
 }
 
 // The idle connection is to be small.
-const _: () = assert!(mem::size_of::<Stream<super::Tcp>>() <= 640);
+const _: () = assert!(mem::size_of::<Stream<super::Tcp>>() <= 440);

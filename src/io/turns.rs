@@ -20,13 +20,16 @@ use std::task::{Context, Poll};
 
 use crate::wake::{LocalWaker, quietly};
 
+/// Those behind the one that is served. Seldom any, and there are many idle objects: in a box.
+type Others = Option<Box<VecDeque<(u64, LocalWaker)>>>;
+
 /// The line before one direction of an object.
 #[derive(Default)]
 pub(crate) struct Turns {
     /// The ticket of the one that is served; 0 is nobody.
     serving: Cell<u64>,
     issued: Cell<u64>,
-    others: RefCell<VecDeque<(u64, LocalWaker)>>,
+    others: RefCell<Others>,
     /// Whoever polled last without a ticket.
     poller: RefCell<Option<LocalWaker>>,
 }
@@ -56,7 +59,7 @@ impl Turns {
     pub(crate) fn clear(&mut self) {
         if self.serving.get() != 0 {
             self.serving.set(0);
-            self.others.get_mut().clear();
+            drop(self.others.get_mut().take());
         }
     }
 
@@ -73,7 +76,7 @@ impl Turns {
 
     /// The place at the front is free: whoever is next takes it and is woken.
     fn advance(&self) {
-        let next = self.others.borrow_mut().pop_front();
+        let next = self.others.borrow_mut().as_mut().and_then(|others| others.pop_front());
         let waker = match next {
             Some((ticket, waker)) => {
                 self.serving.set(ticket);
@@ -96,8 +99,9 @@ impl Turns {
             return;
         }
         let mut others = self.others.borrow_mut();
-        let place = others.iter().position(|(other, _)| *other == ticket);
-        let left = place.and_then(|place| others.remove(place));
+        let Some(line) = others.as_mut() else { return };
+        let place = line.iter().position(|(other, _)| *other == ticket);
+        let left = place.and_then(|place| line.remove(place));
         drop(others);
         drop(left);
     }
@@ -127,10 +131,11 @@ impl Turn<'_> {
             return Poll::Ready(());
         }
         let mut others = self.turns.others.borrow_mut();
-        let old = match others.iter_mut().find(|(other, _)| *other == self.ticket) {
+        let line = others.get_or_insert_default();
+        let old = match line.iter_mut().find(|(other, _)| *other == self.ticket) {
             Some((_, kept)) => Some(std::mem::replace(kept, new)),
             None => {
-                others.push_back((self.ticket, new));
+                line.push_back((self.ticket, new));
                 None
             }
         };

@@ -53,3 +53,42 @@ impl Drop for Unread<'_> {
         }
     }
 }
+
+/// Bytes on their way to become text.
+pub(super) struct Kept<'a> {
+    inbound: &'a Inbound,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn new(inbound: &'a Inbound) -> Kept<'a> {
+        Kept { inbound, bytes: Vec::new() }
+    }
+
+    /// Takes all that comes up to the end.
+    pub(super) fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Kept { inbound, bytes } = self;
+        loop {
+            ready!(inbound.poll_fill(cx))?;
+            let count = inbound.consume(|held| {
+                bytes.extend_from_slice(held);
+                held.len()
+            });
+            if count == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn take(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        if !self.bytes.is_empty() {
+            self.inbound.put_front(PooledBuf::from(std::mem::take(&mut self.bytes)));
+        }
+    }
+}

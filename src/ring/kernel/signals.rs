@@ -5,7 +5,7 @@
 //!
 //! # Safety
 //!
-//! S1: what runs in the handler is one atomic addition and one `write(2)` to an eventfd, which the
+//! G1: what runs in the handler is one atomic addition and one `write(2)` to an eventfd, which the
 //! closure keeps open; both are async-signal-safe, allocate nothing and take no lock. `errno` is
 //! put back by the registry.
 
@@ -39,7 +39,7 @@ impl Watch {
             count.fetch_add(1, Ordering::Release);
             bell.signal();
         };
-        // SAFETY: S1.
+        // SAFETY: G1.
         let id = unsafe { signal_hook_registry::register(signal, handler) }?;
         Ok(Watch { id, arrived })
     }

@@ -391,3 +391,60 @@ fn a_dropped_stream_of_buffers_loses_nothing() {
         writer.join().expect("no panic");
     });
 }
+
+/// A stream that always has bytes, or room, does not keep the core for itself.
+#[test]
+fn a_busy_stream_gives_way() {
+    for reads in [true, false] {
+        block_on(async move {
+            let (mut ours, mut theirs) = with_std().await;
+            let peer = std::thread::spawn(move || {
+                let mut block = vec![1; 1 << 20];
+                if reads {
+                    while theirs.write_all(&block).is_ok() {}
+                } else {
+                    while matches!(theirs.read(&mut block), Ok(1..)) {}
+                }
+            });
+            let beats = std::rc::Rc::new(std::cell::Cell::new(0));
+            let counted = std::rc::Rc::clone(&beats);
+            let heart = ringspun::spawn(async move {
+                loop {
+                    ringspun::time::sleep(Duration::from_millis(1)).await;
+                    counted.set(counted.get() + 1);
+                }
+            });
+            let begun = std::time::Instant::now();
+            let mut buf = vec![0; if reads { 8192 } else { 256 }];
+            while begun.elapsed() < Duration::from_millis(300) {
+                if reads {
+                    ours.read(&mut buf).await.expect("bytes");
+                } else {
+                    ours.write_all(&buf).await.expect("room");
+                }
+            }
+            heart.abort();
+            drop(ours);
+            peer.join().expect("no panic");
+            assert!(beats.get() >= 5, "only {} beats in 300 ms, reads: {reads}", beats.get());
+        });
+    }
+}
+
+#[test]
+fn a_dropped_read_to_string_gives_back() {
+    block_on(async {
+        let (mut ours, mut theirs) = with_std().await;
+        theirs.write_all(b"half ").expect("room");
+        let mut text = String::new();
+        for _ in 0..5 {
+            let first =
+                ringspun::time::timeout(Duration::from_millis(1), ours.read_to_string(&mut text));
+            assert!(first.await.is_err());
+        }
+        theirs.write_all(b"and half").expect("room");
+        drop(theirs);
+        assert_eq!(ours.read_to_string(&mut text).await.expect("text"), 13);
+        assert_eq!(text, "half and half");
+    });
+}
