@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each example uses a part")]
 
 mod linked;
+mod serve;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,6 +13,7 @@ use ringspun::op::SharedFd;
 use ringspun::uring::AsyncIoUring;
 
 pub(crate) use linked::copy_linked;
+pub(crate) use serve::{Limits, Session, serve};
 
 /// How a program ends: an error is one line that a person understands.
 pub(crate) fn exit(result: io::Result<()>) -> ExitCode {

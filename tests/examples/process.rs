@@ -17,7 +17,12 @@ pub(crate) fn example(name: &str) -> Command {
     BUILT.call_once(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--examples", "--target-dir"]);
+        // With the features of the test, so that nothing is built twice.
+        build.args(["build", "--quiet", "--examples"]);
+        for feature in features() {
+            build.args(["--features", feature]);
+        }
+        build.arg("--target-dir");
         build.arg(profile.parent().expect("target"));
         if profile.ends_with("release") {
             build.arg("--release");
@@ -25,6 +30,18 @@ pub(crate) fn example(name: &str) -> Command {
         assert!(build.status().is_ok_and(|status| status.success()), "the examples can be built");
     });
     Command::new(profile.join("examples").join(name))
+}
+
+/// But for those that are there by default.
+fn features() -> impl Iterator<Item = &'static str> {
+    let features = [
+        ("bytes", cfg!(feature = "bytes")),
+        ("chaos", cfg!(feature = "chaos")),
+        ("futures", cfg!(feature = "futures")),
+        ("hyper", cfg!(feature = "hyper")),
+        ("tokio", cfg!(feature = "tokio")),
+    ];
+    features.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name)
 }
 
 /// An example that goes on until it is interrupted, and is killed when the test ends, however that
@@ -77,6 +94,10 @@ impl Running {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("text");
         line
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ctrl-C, and what the program makes of it.
