@@ -306,3 +306,40 @@ fn borrowed_reads_and_writes_of_files() {
     });
     assert_none(&info);
 }
+
+/// What an echo server does for a message: a read that waits, and a write.
+#[test]
+fn an_echo_over_a_tcp_stream() {
+    let runtime = Runtime::new().expect("a ring");
+    let (mut ours, mut peer) = runtime.block_on(async {
+        let listener = ringspun::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let peer = std::net::TcpStream::connect(address).expect("a listener");
+        (listener.accept().await.expect("a connection").0, peer)
+    });
+    let mut echo = |messages: usize| {
+        runtime.block_on(async {
+            let mut buf = [0; 64];
+            for _ in 0..messages {
+                let count = {
+                    // Armed before the message comes, as it is in a server.
+                    let mut read = std::pin::pin!(ours.read(&mut buf));
+                    let mut sent = false;
+                    std::future::poll_fn(|cx| {
+                        let polled = read.as_mut().poll(cx);
+                        if polled.is_pending() && !std::mem::replace(&mut sent, true) {
+                            peer.write_all(&[7; 64]).expect("room");
+                        }
+                        polled
+                    })
+                    .await
+                    .expect("bytes")
+                };
+                ours.write_all(&buf[..count]).await.expect("room");
+                peer.read_exact(&mut [0; 64]).expect("the echo");
+            }
+        });
+    };
+    echo(1000);
+    assert_none(&measure(|| echo(20_000)));
+}

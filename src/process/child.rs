@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Output};
 use std::task::Poll;
 
 use super::orphan;
-use crate::op::{PollAdd, SharedFd, children, submit};
+use crate::op::{PollAdd, SharedFd, WaitId, children, submit};
 use crate::pipe::{Receiver, Sender};
 use crate::signal::{SignalKind, signal};
 
@@ -87,7 +87,8 @@ impl Child {
     }
 
     /// Closes its standard input, waits for its end, and says how it ended; also when asked again.
-    /// Linux 5.3; where a sandbox refuses `pidfd_open(2)`, by `SIGCHLD`.
+    /// By `waitid(2)` through the ring (Linux 6.7), by a poll (5.3), or by `SIGCHLD` where a sandbox
+    /// refuses `pidfd_open(2)`.
     ///
     /// # Errors
     ///
@@ -121,11 +122,16 @@ impl Child {
         Ok(self.pidfd.insert(pidfd).clone())
     }
 
-    /// A poll leaves the child to be waited for: a dropped future cannot lose its status, as that
-    /// of `WAITID` could.
+    /// `WNOWAIT` leaves the child to be waited for, so a dropped future cannot lose its status; so
+    /// does a poll, where the kernel lacks `WAITID`.
     async fn wait_by(&mut self, pidfd: SharedFd) -> io::Result<ExitStatus> {
         loop {
-            submit(PollAdd::new(&pidfd, libc::POLLIN as u32)).await?;
+            match submit(WaitId::pidfd(&pidfd, libc::WEXITED | libc::WNOWAIT)).await {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    submit(PollAdd::new(&pidfd, libc::POLLIN as u32)).await?;
+                }
+                ended => drop(ended?),
+            }
             if let Some(status) = self.try_wait()? {
                 return Ok(status);
             }
