@@ -1,6 +1,6 @@
 //! The accepting direction of a listener: the accept belongs to it, not to whoever waits.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -12,12 +12,16 @@ use socket2::SockAddr;
 
 use super::turns::Turns;
 use crate::op::{Accept, AcceptWithAddress, SharedFd, Submission, submit};
+use crate::wake::{LocalWaker, quietly};
 
 /// The accepts of one listener.
 pub(crate) struct Accepting {
     fd: SharedFd,
     turns: Turns,
     state: RefCell<State>,
+    /// Those with an entry of their own, which tells them nothing of what is put back here.
+    beside: RefCell<Vec<(u64, LocalWaker)>>,
+    issued: Cell<u64>,
 }
 
 #[derive(Default)]
@@ -29,7 +33,13 @@ struct State {
 
 impl Accepting {
     pub(crate) fn new(fd: SharedFd) -> Accepting {
-        Accepting { fd, turns: Turns::default(), state: RefCell::default() }
+        Accepting {
+            fd,
+            turns: Turns::default(),
+            state: RefCell::default(),
+            beside: RefCell::default(),
+            issued: Cell::default(),
+        }
     }
 
     pub(crate) fn fd(&self) -> &SharedFd {
@@ -91,6 +101,45 @@ impl Accepting {
     pub(crate) fn put_back(&self, taken: impl IntoIterator<Item = (OwnedFd, SockAddr)>) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.held.extend(taken);
+        }
+    }
+
+    /// A name for [`wait_beside`](Accepting::wait_beside).
+    pub(super) fn issue(&self) -> u64 {
+        self.issued.set(self.issued.get() + 1);
+        self.issued.get()
+    }
+
+    /// Who waits by an entry of its own is told too when something is put back.
+    pub(super) fn wait_beside(&self, name: u64, cx: &Context<'_>) {
+        let is_it =
+            |(other, kept): &(u64, LocalWaker)| *other == name && kept.will_wake(cx.waker());
+        if self.beside.borrow().iter().any(is_it) {
+            return;
+        }
+        // Cloning and dropping a foreign waker is user code: nothing is borrowed meanwhile.
+        let new = LocalWaker::new(cx.waker());
+        let old = self.take_beside(name);
+        self.beside.borrow_mut().push((name, new));
+        drop(old);
+    }
+
+    pub(super) fn leave_beside(&self, name: u64) {
+        drop(self.take_beside(name));
+    }
+
+    fn take_beside(&self, name: u64) -> Option<(u64, LocalWaker)> {
+        let mut beside = self.beside.borrow_mut();
+        let place = beside.iter().position(|(other, _)| *other == name)?;
+        Some(beside.swap_remove(place))
+    }
+
+    /// Tells those with an entry of their own to look again.
+    pub(super) fn tell_beside(&self) {
+        let all = std::mem::take(&mut *self.beside.borrow_mut());
+        for (_, waker) in all {
+            // A foreign waker is user code, and this is a `drop`.
+            let _ = quietly(|| waker.wake());
         }
     }
 }

@@ -40,6 +40,8 @@ use crate::op::{AcceptMulti, Multishot, SharedFd};
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Incoming<'a, K: SocketKind> {
     accepting: &'a Accepting,
+    /// Its name among those that wait beside each other.
+    name: u64,
     source: Source,
     window: Option<usize>,
     kind: PhantomData<K>,
@@ -55,7 +57,8 @@ enum Source {
 
 impl<'a, K: SocketKind> Incoming<'a, K> {
     pub(crate) fn new(accepting: &'a Accepting) -> Incoming<'a, K> {
-        Incoming { accepting, source: Source::New, window: None, kind: PhantomData }
+        let (name, source) = (accepting.issue(), Source::New);
+        Incoming { accepting, name, source, window: None, kind: PhantomData }
     }
 
     /// Sets how many connections may have been taken that nobody has asked for; 64 if it is not
@@ -90,12 +93,16 @@ impl<'a, K: SocketKind> Incoming<'a, K> {
                         None => many,
                     });
                 }
-                Source::Many(many) => match ready!(Pin::new(many).poll_next(cx)) {
-                    Some(Err(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Source::Many(many) => match Pin::new(many).poll_next(cx) {
+                    Poll::Pending => {
+                        self.accepting.wait_beside(self.name, cx);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Some(Err(error))) if error.kind() == io::ErrorKind::Unsupported => {
                         self.source = Source::Single;
                     }
-                    None => self.source = Source::Ended,
-                    item => return Poll::Ready(item),
+                    Poll::Ready(None) => self.source = Source::Ended,
+                    item => return item,
                 },
                 Source::Single => {
                     let accepted = ready!(self.accepting.poll_face(cx));
@@ -122,6 +129,7 @@ impl<K: SocketKind> futures_core::Stream for Incoming<'_, K> {
 
 impl<K: SocketKind> Drop for Incoming<'_, K> {
     fn drop(&mut self) {
+        self.accepting.leave_beside(self.name);
         let Source::Many(many) = std::mem::replace(&mut self.source, Source::Ended) else { return };
         let taken: Vec<(OwnedFd, SockAddr)> =
             many.stop_now().into_iter().flatten().filter_map(with_address).collect();
@@ -130,6 +138,7 @@ impl<K: SocketKind> Drop for Incoming<'_, K> {
             let before = self.accepting.stop();
             self.accepting.put_back(before);
             self.accepting.put_back(taken);
+            self.accepting.tell_beside();
         }
     }
 }

@@ -35,6 +35,7 @@ mod stdio;
 mod stream;
 mod turns;
 mod unread;
+mod whole_write;
 mod write_end;
 mod zero_copy;
 

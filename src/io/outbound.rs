@@ -24,12 +24,13 @@ use std::task::{Context, Poll, ready};
 
 use super::inbound::Way;
 use super::turns::{Turn, Turns};
+use super::whole_write::WholeWrite;
 use super::zero_copy::ZeroCopy;
 use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf, IoVectoredBuf};
 use crate::op::{
-    Nop, Op, PollAdd, Send, SendMsg, SharedFd, Submission, Write, WriteV, now, now_message, submit,
+    Nop, Op, PollAdd, Send, SendMsg, SharedFd, Submission, WriteV, now, now_message, submit,
 };
 
 /// The writing direction.
@@ -105,7 +106,7 @@ pub(super) trait Sending {
 const IN_A_ROW_MAX: u8 = 128;
 pub(super) const WRITABLE: u32 = libc::POLLOUT as u32;
 /// "At the file's own position."
-const AT_CURSOR: u64 = u64::MAX;
+pub(super) const AT_CURSOR: u64 = u64::MAX;
 
 impl Outbound {
     pub(crate) fn new(fd: SharedFd, way: Way) -> Outbound {
@@ -294,7 +295,13 @@ impl Outbound {
     pub(crate) async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
         match self.way {
             Way::Socket => self.own(buf, |fd, buf| Send::new(fd, buf, WAIT_ALL)).await,
-            Way::Pipe => self.own(buf, |fd, buf| Write::new(fd, buf, AT_CURSOR)).await,
+            Way::Pipe => {
+                let turn = self.room_in_turn().await;
+                let whole = WholeWrite::new(&self.fd, buf);
+                let output = self.lend(whole, |whole, cx| whole.poll_output(cx)).await;
+                drop(turn);
+                output
+            }
         }
     }
 

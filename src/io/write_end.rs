@@ -111,13 +111,14 @@ impl<K: Kind> WriteEnd<K> {
         self.outbound.try_write(bufs)
     }
 
-    /// Sends the bytes of `buf`, without a copy in user space, and gives it back. On a socket all
-    /// of them, unless an error comes after a part: then it answers how many. Linux 5.19; before
-    /// that, and on a pipe, it may be a part, as with [`write`](WriteEnd::write).
+    /// Sends the bytes of `buf`, without a copy in user space, and gives it back: all of them,
+    /// unless an error comes after a part; then it answers how many. On a socket before Linux 5.19
+    /// it may be a part, as with [`write`](WriteEnd::write).
     ///
     /// # Cancellation
     ///
-    /// Before its turn: nothing is sent. After that dropping the future does not stop it.
+    /// Before its turn: nothing is sent. After that dropping the future does not stop it. If a pipe
+    /// is dropped too, what goes on is the part that the kernel was just writing.
     pub async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
         self.outbound.send(buf).await
     }

@@ -8,12 +8,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use ringspun::io::{ReadEnd, Tcp};
+use ringspun::io::ReadEnd;
 
-use crate::support::{Kind, PATIENCE, block_on, poll_and_drop, turns};
+use crate::support::{
+    Core, Kind, PATIENCE, Pipe, Place, Tcp, Unix, block_on, passing, poll_and_drop, turns,
+};
 
-fn incoming() -> (ReadEnd<Tcp>, Box<dyn Write + Send>) {
-    crate::support::Tcp::incoming()
+fn incoming() -> (ReadEnd<ringspun::io::Tcp>, Box<dyn Write + Send>) {
+    Tcp::incoming()
 }
 
 #[test]
@@ -52,15 +54,58 @@ fn try_read_beside_an_owned_receive() {
     });
 }
 
+/// A `read` that was dropped has left a receive armed, or a wait for bytes. What that takes is
+/// older than what is still in the kernel, whoever looks first.
+fn try_read_beside_a_dropped_read<K: Kind>(core: Core) {
+    const COUNT: usize = 40_000;
+    core.block_on(async {
+        for case in 0..24 {
+            let (mut read, mut far) = K::incoming();
+            let mut place = Place::default();
+            let bytes = Place::default().give(COUNT);
+            poll_and_drop(read.read(&mut [0; 4]));
+            if case % 2 == 0 {
+                turns().await;
+            }
+            // In two, so that the receive has what the first brings.
+            let first = [1, 100, 5000, COUNT][case / 2 % 4];
+            far.write_all(&bytes[..first]).expect("room");
+            match case / 8 {
+                0 => {}
+                1 => ringspun::task::yield_now().await,
+                _ => turns().await,
+            }
+            far.write_all(&bytes[first..]).expect("room");
+            let mut buf = [0; 3000];
+            while place.0 < COUNT as u64 {
+                match passing(read.try_read(&mut buf)) {
+                    Some(count) => place.take(&buf[..count]),
+                    None => drop(passing(read.readable().await)),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn try_read_beside_a_dropped_read_of_each_kind() {
+    let cores = [Core::Usual, Core::TinyPool, Core::NoPool, Core::TinyQueue, Core::OldKernel];
+    for core in cores {
+        try_read_beside_a_dropped_read::<Tcp>(core);
+        try_read_beside_a_dropped_read::<Unix>(core);
+        try_read_beside_a_dropped_read::<Pipe>(core);
+    }
+}
+
 /// Polls what it is for as soon as it is woken, inside `wake`: as some executors do.
 struct Eager;
 
-type Taken = Rc<RefCell<Option<Vec<u8>>>>;
 type Held = Rc<RefCell<Option<Pin<Box<dyn Future<Output = Vec<u8>>>>>>>;
 
+type Output = Rc<RefCell<Option<Vec<u8>>>>;
+
 thread_local! {
-    static EAGER: RefCell<Option<(Held, Taken)>> =
-        const { RefCell::new(None) };
+    static EAGER: RefCell<Option<(Held, Output)>> = const { RefCell::new(None) };
 }
 
 impl Wake for Eager {

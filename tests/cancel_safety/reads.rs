@@ -93,7 +93,7 @@ async fn race_reads<K: Kind>(
 async fn race_one<K: Kind>(read: &mut ReadEnd<K::Of>, place: &mut Place, dice: &mut Dice) -> bool {
     let len = dice.len(40_000);
     let mut buf = vec![0; len];
-    match dice.roll(7) {
+    match dice.roll(8) {
         0 => {
             let Some(count) = race(dice, read.read(&mut buf)).await.and_then(passing) else {
                 return false;
@@ -131,7 +131,8 @@ async fn race_one<K: Kind>(read: &mut ReadEnd<K::Of>, place: &mut Place, dice: &
             assert!(!buf.is_empty(), "it has not ended");
             place.take(&buf);
         }
-        5 => {
+        5 => return race_stream::<K>(read, place, dice).await,
+        6 => {
             if race(dice, read.readable()).await.and_then(passing).is_none() {
                 return false;
             }
@@ -146,6 +147,29 @@ async fn race_one<K: Kind>(read: &mut ReadEnd<K::Of>, place: &mut Place, dice: &
         }
     }
     true
+}
+
+/// A stream of buffers, which is dropped after some: with what it has taken and nobody has asked for.
+async fn race_stream<K: Kind>(
+    read: &mut ReadEnd<K::Of>,
+    place: &mut Place,
+    dice: &mut Dice,
+) -> bool {
+    let Some(stream) = K::stream(read) else { return false };
+    let mut stream = stream.window(dice.roll(16) as usize + 1);
+    let mut won = false;
+    for _ in 0..=dice.roll(4) {
+        let Some(item) = race(dice, stream.next()).await else { continue };
+        match passing(item.expect("it has not ended")) {
+            Some(buf) => {
+                assert!(!buf.is_empty(), "it has not ended");
+                place.take(&buf);
+                won = true;
+            }
+            None => return won,
+        }
+    }
+    won
 }
 
 /// Reads up to the end.

@@ -8,8 +8,8 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use ringspun::io::{ReadEnd, WriteEnd};
-use ringspun::runtime::{BufferPool, Builder};
+use ringspun::io::{ReadEnd, RecvStream, WriteEnd};
+use ringspun::runtime::{BufferPool, Builder, Pretend};
 
 /// Longer than anything here takes on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +27,8 @@ pub(crate) enum Core {
     NoPool,
     /// Two entries: mostly ops wait for room, and are dropped there.
     TinyQueue,
+    /// Linux 5.19: completions come at any system call, not only when the core asks for them.
+    OldKernel,
 }
 
 impl Core {
@@ -39,6 +41,9 @@ impl Core {
             }
             Core::NoPool => builder.buffer_pool(BufferPool::off()),
             Core::TinyQueue => builder.entries(2),
+            Core::OldKernel => {
+                builder.pretend(Pretend { version: Some((5, 19)), ..Pretend::default() })
+            }
         };
         builder.build().expect("a ring").block_on(future)
     }
@@ -188,6 +193,8 @@ pub(crate) type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 /// A kind of stream.
 pub(crate) trait Kind: Sized {
     const NAME: &'static str;
+    /// An owned send that was dropped sends all or nothing; on a pipe it may send a part.
+    const SENDS_WHOLE: bool = true;
     type Of: ringspun::io::Kind;
 
     /// We read what a thread writes.
@@ -201,6 +208,8 @@ pub(crate) trait Kind: Sized {
         read: &'a ReadEnd<Self::Of>,
         buf: &'a mut [u8],
     ) -> Option<Local<'a, io::Result<usize>>>;
+    /// `None`: this kind cannot.
+    fn stream(read: &mut ReadEnd<Self::Of>) -> Option<RecvStream<'_>>;
 }
 
 /// TCP over the loopback interface.
@@ -252,5 +261,89 @@ impl Kind for Tcp {
         buf: &'a mut [u8],
     ) -> Option<Local<'a, io::Result<usize>>> {
         Some(Box::pin(read.peek(buf)))
+    }
+
+    fn stream(read: &mut ReadEnd<Self::Of>) -> Option<RecvStream<'_>> {
+        Some(read.recv_stream())
+    }
+}
+
+/// A pair of Unix domain sockets.
+#[derive(Debug)]
+pub(crate) struct Unix;
+
+fn unix_pair() -> (ringspun::net::UnixStream, std::os::unix::net::UnixStream) {
+    let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    far.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    far.set_write_timeout(Some(PATIENCE)).expect("a socket");
+    socket2::SockRef::from(&near).set_send_buffer_size(16 << 10).expect("a socket");
+    (ringspun::net::UnixStream::from_std(near).expect("a socket"), far)
+}
+
+impl Kind for Unix {
+    const NAME: &'static str = "unix";
+    type Of = ringspun::io::Unix;
+
+    fn incoming() -> (ReadEnd<Self::Of>, FarWriter) {
+        let (near, far) = unix_pair();
+        let (read, write) = near.into_split();
+        write.forget();
+        (read, Box::new(far))
+    }
+
+    fn outgoing() -> (WriteEnd<Self::Of>, FarReader) {
+        let (near, far) = unix_pair();
+        (near.into_split().1, Box::new(far))
+    }
+
+    fn near() -> (ReadEnd<Self::Of>, WriteEnd<Self::Of>) {
+        let (near, far) = ringspun::net::UnixStream::pair().expect("a pair");
+        let (read, unused) = near.into_split();
+        unused.forget();
+        (read, far.into_split().1)
+    }
+
+    fn peek<'a>(
+        read: &'a ReadEnd<Self::Of>,
+        buf: &'a mut [u8],
+    ) -> Option<Local<'a, io::Result<usize>>> {
+        Some(Box::pin(read.peek(buf)))
+    }
+
+    fn stream(read: &mut ReadEnd<Self::Of>) -> Option<RecvStream<'_>> {
+        Some(read.recv_stream())
+    }
+}
+
+/// A pipe.
+#[derive(Debug)]
+pub(crate) struct Pipe;
+
+impl Kind for Pipe {
+    const NAME: &'static str = "pipe";
+    const SENDS_WHOLE: bool = false;
+    type Of = ringspun::io::Pipe;
+
+    fn incoming() -> (ReadEnd<Self::Of>, FarWriter) {
+        let (near, far) = std::io::pipe().expect("a pipe");
+        (ringspun::pipe::Receiver::from_owned_fd(near.into()).expect("a pipe"), Box::new(far))
+    }
+
+    fn outgoing() -> (WriteEnd<Self::Of>, FarReader) {
+        let (far, near) = std::io::pipe().expect("a pipe");
+        (ringspun::pipe::Sender::from_owned_fd(near.into()).expect("a pipe"), Box::new(far))
+    }
+
+    fn near() -> (ReadEnd<Self::Of>, WriteEnd<Self::Of>) {
+        let (write, read) = ringspun::pipe::pipe().expect("a pipe");
+        (read, write)
+    }
+
+    fn peek<'a>(_: &'a ReadEnd<Self::Of>, _: &'a mut [u8]) -> Option<Local<'a, io::Result<usize>>> {
+        None
+    }
+
+    fn stream(_: &mut ReadEnd<Self::Of>) -> Option<RecvStream<'_>> {
+        None
     }
 }

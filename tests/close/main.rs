@@ -12,3 +12,4 @@ mod reuse;
 mod runtime_end;
 mod sends;
 mod support;
+mod unix;

@@ -58,8 +58,11 @@ pub(crate) fn pair() -> (TcpStream, StdStream) {
     (TcpStream::from_std(near).expect("a socket"), far)
 }
 
+/// The bytes, and the end or an error.
+pub(crate) type Seen = (Vec<u8>, io::Result<()>);
+
 /// Reads what comes up to the end. An error of the peer's read is the second value.
-pub(crate) fn read_all(far: &mut StdStream) -> (Vec<u8>, io::Result<()>) {
+pub(crate) fn read_all(far: &mut impl Read) -> Seen {
     let mut all = Vec::new();
     let mut buf = vec![0; 1 << 16];
     loop {
@@ -74,17 +77,16 @@ pub(crate) fn read_all(far: &mut StdStream) -> (Vec<u8>, io::Result<()>) {
 
 /// The far end sees the end now, and nothing before it.
 #[track_caller]
-pub(crate) fn sees_the_end(far: &mut StdStream) {
+pub(crate) fn sees_the_end(far: &mut impl Read) {
     let (bytes, end) = read_all(far);
     end.expect("the end");
     assert_eq!(bytes, b"", "nobody sent anything");
 }
 
-/// What a peer has read, and how that ended.
-pub(crate) type Seen = (Vec<u8>, io::Result<()>);
-
 /// A thread that waits for the end at the far end, and tells what it saw.
-pub(crate) fn watch(mut far: StdStream) -> (JoinHandle<Seen>, tokio::sync::oneshot::Receiver<()>) {
+pub(crate) fn watch(
+    mut far: impl Read + Send + 'static,
+) -> (JoinHandle<Seen>, tokio::sync::oneshot::Receiver<()>) {
     let (tell, told) = tokio::sync::oneshot::channel();
     let thread = std::thread::spawn(move || {
         let seen = read_all(&mut far);
