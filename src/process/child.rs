@@ -87,8 +87,8 @@ impl Child {
     }
 
     /// Closes its standard input, waits for its end, and says how it ended; also when asked again.
-    /// By `waitid(2)` through the ring (Linux 6.7), by a poll (5.3), or by `SIGCHLD` where a sandbox
-    /// refuses `pidfd_open(2)`.
+    /// By `waitid(2)` through the ring (Linux 6.7), by a poll (5.3), or by `SIGCHLD` where a
+    /// sandbox refuses `pidfd_open(2)`.
     ///
     /// # Errors
     ///

@@ -149,7 +149,8 @@ async fn race_one<K: Kind>(read: &mut ReadEnd<K::Of>, place: &mut Place, dice: &
     true
 }
 
-/// A stream of buffers, which is dropped after some: with what it has taken and nobody has asked for.
+/// A stream of buffers, which is dropped after some: with what it has taken and nobody has asked
+/// for.
 async fn race_stream<K: Kind>(
     read: &mut ReadEnd<K::Of>,
     place: &mut Place,
