@@ -66,9 +66,30 @@ impl BufGroup {
         self.0.buf_len()
     }
 
-    /// Whether an op that is prepared now may select from it: only on its own ring (O1).
+    /// A group of buffers that are filled piece by piece, for one op: see `claim_piece`.
+    pub(super) fn open(ring: &Ring, count: u16, bytes: u32) -> io::Result<BufGroup> {
+        ring.open_incremental(count, bytes).map(BufGroup)
+    }
+
+    /// Its op has come to its end.
+    pub(super) fn close(&self, ring: &Ring) {
+        ring.close_incremental(&self.0);
+    }
+
+    /// No buffer of it will ever be filled again.
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.is_spent()
+    }
+
+    /// Whether any op that is prepared now may select from it: only on its own ring (O1), and not
+    /// from the group of another op.
     #[inline]
     pub(super) fn is_here(&self) -> bool {
+        !self.0.is_incremental() && self.is_of_this_ring()
+    }
+
+    #[inline]
+    pub(super) fn is_of_this_ring(&self) -> bool {
         ring::current().is_some_and(|ring| ring.id() == self.0.ring_id())
     }
 
@@ -126,7 +147,7 @@ impl BufGroup {
     /// Waits in the queue for a buffer, if there is certainly none: at its end, or at the place of
     /// a ticket that was called in vain. Answers the ticket.
     pub(super) fn wait(&self, ticket: Option<u64>, waker: &Waker) -> Option<u64> {
-        if self.is_here() { self.0.wait(ticket, waker) } else { None }
+        if self.is_of_this_ring() { self.0.wait(ticket, waker) } else { None }
     }
 
     /// False: it was called, for there may be a buffer.
@@ -149,10 +170,11 @@ pub(super) fn foreign() -> io::Error {
     )
 }
 
-/// Bytes have come, but not into a buffer of the group that was not somebody's already.
+/// Bytes have come, but not into a buffer of the group that was not somebody's already, or more
+/// than were left in it.
 #[cold]
 fn unnamed() -> io::Error {
-    io::Error::other("the kernel named no buffer of the group for what it received")
+    io::Error::other("the kernel named no buffer of the group with room for what it received")
 }
 
 impl fmt::Debug for BufGroup {

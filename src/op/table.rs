@@ -119,6 +119,7 @@ pub const OPCODES: &[OpcodeRow] = &[
     row(opcode::Recv::CODE, "RECV", "recv", (5, 6), Class::PollDriven, RECEIVE),
     row(opcode::Recv::CODE, "RECV", "recv_select", (5, 19), Class::PollDriven, RECEIVE),
     row(opcode::Recv::CODE, "RECV", "recv_multi", (6, 0), Class::PollDriven, MULTI),
+    row(opcode::Recv::CODE, "RECV", "recv_incremental_multi", (6, 12), Class::PollDriven, MULTI),
     row(opcode::RecvMsg::CODE, "RECVMSG", "recv_msg_multi", (6, 0), Class::PollDriven, MULTI),
     row(opcode::EpollCtl::CODE, "EPOLL_CTL", "epoll_ctl", (5, 6), Class::MayUseWorker, LATE),
     row(opcode::Splice::CODE, "SPLICE", "splice", (5, 7), Class::AlwaysWorker, TRANSFER),

@@ -55,8 +55,8 @@ use crate::op::{
     Accept, AcceptWithAddress, BufClass, BufGroup, Cancel, Chain, Close, Connect, EpollCtl,
     EpollEvent, Fallocate, Fsync, IntoOpFd, IntoPath, Link, LinkAt, MkdirAt, Multishot, Nop, Op,
     OpId, OpenAt, PollAdd, PollAddMulti, PollRemove, PollUpdate, Read, ReadFixed, ReadSelect,
-    ReadV, Recv, RecvMsgMulti, RecvMulti, RecvSelect, RenameAt, Send, Shutdown, Statx, Submission,
-    SymlinkAt, Timeout, TimeoutRemove, UnlinkAt, Write, WriteFixed, WriteV,
+    ReadV, Recv, RecvIncremental, RecvMsgMulti, RecvMulti, RecvSelect, RenameAt, Send, Shutdown,
+    Statx, Submission, SymlinkAt, Timeout, TimeoutRemove, UnlinkAt, Write, WriteFixed, WriteV,
 };
 pub use crate::ring::FixedBuf;
 use crate::ring::{self, Ring};
@@ -155,6 +155,20 @@ impl AsyncIoUring {
         flags: u32,
     ) -> Multishot<RecvMulti> {
         Multishot::on(RecvMulti::new(fd, group, flags), Rc::clone(&self.ring))
+    }
+
+    /// Receives again and again into buffers of its own that several messages share; `flags` are
+    /// `MSG_*`. See [`RecvIncremental`].
+    #[track_caller]
+    pub fn recv_incremental(
+        &self,
+        fd: impl IntoOpFd,
+        buffers: u16,
+        buf_len: u32,
+        flags: u32,
+    ) -> Multishot<RecvIncremental> {
+        let op = RecvIncremental::new(fd, buffers, buf_len, flags);
+        Multishot::on(op, Rc::clone(&self.ring))
     }
 
     /// Receives datagrams again and again into pooled buffers, with their addresses; `flags` are

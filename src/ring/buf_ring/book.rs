@@ -46,6 +46,12 @@ impl Book {
         true
     }
 
+    /// Somebody has it, or it is none of ours.
+    #[inline]
+    pub(super) fn is_out(&self, id: u16) -> bool {
+        self.out.get(usize::from(id)).is_none_or(Cell::get)
+    }
+
     /// The buffer is not used any more.
     #[inline]
     pub(super) fn give(&self, id: u16) {

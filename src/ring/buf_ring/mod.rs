@@ -14,16 +14,23 @@
 //! A pool is shared by its ring, by the groups and ops that select from it, and by each buffer that
 //! is out. After the ring's end buffers that are out stay readable, and are freed with the last.
 //!
+//! A pool of one op (`incremental.rs`) is filled piece by piece: then several `PooledBuf`s share a
+//! buffer, and it goes back with the last (`pieces.rs`).
+//!
 //! # Safety
 //!
 //! P1: a buffer is offered only while nobody has it: when the pool is made, and when its only
-//! `PooledBuf` is dropped. P2: there is one `PooledBuf` of a buffer, for `Book::take` says yes once
-//! until it comes back. P3: the memory is freed after the kernel has let go of it: the ring holds
-//! the pool until it was unregistered with no op in flight, and leaks it otherwise.
+//! `PooledBuf`, or the last of its pieces, is dropped. P2: there is one `PooledBuf` of a buffer,
+//! for `Book::take` says yes once until it comes back; pieces do not overlap, for each begins where
+//! the one before it ended, and the kernel goes on behind the last. P3: the memory is freed after
+//! the kernel has let go of it: the ring holds the pool until it was unregistered with no op in
+//! flight, and leaks it otherwise.
 
 #![allow(unsafe_code)]
 
 mod book;
+mod incremental;
+mod pieces;
 mod pooled;
 mod settings;
 mod waiters;
@@ -36,12 +43,14 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use self::book::Book;
+use self::incremental::Incremental;
+use self::pieces::Pieces;
 pub use self::pooled::PooledBuf;
 pub(crate) use self::settings::Shape;
 pub use self::settings::{BufClass, BufferPool};
 use self::waiters::{Place, Waiters};
 use super::Ring;
-use super::kernel::{BufRing, CQE_F_BUFFER, Kernel};
+use super::kernel::{BufRing, CQE_F_BUF_MORE, CQE_F_BUFFER, Kernel};
 use crate::wake::{LocalWaker, quietly};
 
 /// The buffers of one group.
@@ -49,6 +58,8 @@ pub(crate) struct BufPool {
     ring: u32,
     memory: BufRing,
     book: Book,
+    /// Of a pool that is filled piece by piece.
+    pieces: Option<Pieces>,
     held_max: usize,
     /// The kernel has the group.
     open: Cell<bool>,
@@ -62,16 +73,24 @@ pub(super) struct Pools {
     settings: BufferPool,
     /// Made at the first use; `None` if that failed.
     made: [OnceCell<Option<Rc<BufPool>>>; 2],
+    incremental: Incremental,
 }
 
 impl BufPool {
     /// Maps a group and offers it to the kernel.
-    fn register(kernel: &Kernel, ring: u32, group: u16, shape: Shape) -> io::Result<Rc<BufPool>> {
+    fn register(
+        kernel: &Kernel,
+        ring: u32,
+        group: u16,
+        shape: Shape,
+        incremental: bool,
+    ) -> io::Result<Rc<BufPool>> {
         let memory = BufRing::map(group, shape.count, shape.bytes)?;
         let pool = BufPool {
             ring,
             memory,
             book: Book::new(shape.count),
+            pieces: incremental.then(|| Pieces::new(shape.count, shape.bytes)),
             held_max: usize::from(shape.held_max),
             open: Cell::new(false),
             waiters: RefCell::default(),
@@ -79,7 +98,7 @@ impl BufPool {
             times_dry: Cell::new(0),
         };
         // SAFETY: P3: the ring keeps the pool.
-        unsafe { kernel.register_buf_ring(&pool.memory) }?;
+        unsafe { kernel.register_buf_ring(&pool.memory, incremental) }?;
         pool.open.set(true);
         for id in 0..shape.count {
             pool.offer(id);
@@ -121,12 +140,37 @@ impl BufPool {
     pub(crate) fn claim(self: Rc<BufPool>, flags: u32, len: usize) -> Option<PooledBuf> {
         const BUFFER_SHIFT: u32 = 16;
         let id = (flags >> BUFFER_SHIFT) as u16;
-        if flags & CQE_F_BUFFER == 0 || !self.book.take(id) {
+        if flags & CQE_F_BUFFER == 0 {
+            return None;
+        }
+        if self.pieces.is_some() {
+            return self.claim_piece(id, len, flags & CQE_F_BUF_MORE != 0);
+        }
+        if !self.book.take(id) {
             return None;
         }
         let crowded = self.book.out() > self.held_max;
         let buf = PooledBuf::taken(self, id, len);
         if crowded || len == 0 { Some(buf.into_private()) } else { Some(buf) }
+    }
+
+    /// Without a byte nothing is used up, whatever the flags say: at the end of a stream some
+    /// kernels forget to say that they go on with the buffer.
+    fn claim_piece(self: Rc<BufPool>, id: u16, len: usize, more: bool) -> Option<PooledBuf> {
+        let bytes = u32::try_from(len).ok().filter(|bytes| *bytes > 0)?;
+        let start = self.pieces.as_ref()?.take(&self.book, id, bytes, more)?;
+        Some(PooledBuf::piece(self, id, start as usize, len))
+    }
+
+    /// Only its own op may select from it.
+    #[inline]
+    pub(crate) fn is_incremental(&self) -> bool {
+        self.pieces.is_some()
+    }
+
+    /// No buffer of it will ever be filled again.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.pieces.as_ref().is_some_and(Pieces::is_spent)
     }
 
     #[inline]
@@ -142,6 +186,9 @@ impl BufPool {
     /// P1: called once for each `PooledBuf` of the pool, when it is dropped.
     #[inline]
     fn give_back(&self, id: u16) {
+        if self.pieces.as_ref().is_some_and(|pieces| !pieces.put_back(&self.book, id)) {
+            return;
+        }
         if !self.open.get() {
             return self.book.give(id);
         }
@@ -239,16 +286,19 @@ impl BufPool {
 
 impl Pools {
     pub(super) fn new(settings: BufferPool) -> Pools {
-        Pools { settings, made: [const { OnceCell::new() }; 2] }
+        Pools { settings, made: [const { OnceCell::new() }; 2], incremental: Incremental::new() }
     }
 
+    /// Those of the classes. In an incremental one only its own op can wait, and is called when a
+    /// buffer comes back.
     fn each(&self) -> impl Iterator<Item = &Rc<BufPool>> {
         self.made.iter().filter_map(|made| made.get()?.as_ref())
     }
 
     /// The kernel lets go of the groups. `drained`: no op is left that could have chosen a buffer.
     pub(super) fn close(&self, drained: bool, unregister: impl Fn(u16) -> io::Result<()>) {
-        for pool in self.each() {
+        let incremental = self.incremental.take_all();
+        for pool in self.each().chain(&incremental) {
             if !pool.open.get() {
                 continue;
             }
@@ -268,8 +318,9 @@ impl Pools {
 
     /// How many buffers somebody has, and how often an op found none.
     fn counts(&self) -> (usize, u64) {
-        self.each()
-            .fold((0, 0), |(out, dry), pool| (out + pool.book.out(), dry + pool.times_dry.get()))
+        self.each().fold(self.incremental.counts(), |(out, dry), pool| {
+            (out + pool.book.out(), dry + pool.times_dry.get())
+        })
     }
 }
 
@@ -284,7 +335,7 @@ impl Ring {
             }
             let shape = pools.settings.shape(class);
             let group = class as u16;
-            self.with_kernel(|kernel| BufPool::register(kernel, self.id, group, shape)).ok()
+            self.with_kernel(|kernel| BufPool::register(kernel, self.id, group, shape, false)).ok()
         });
         made.clone()
     }
@@ -295,6 +346,8 @@ impl Ring {
         if pool.offered() == offered_then {
             let head = self.with_kernel(|kernel| kernel.buf_ring_head(pool.group()));
             let dry = match head {
+                // One that is filled piece by piece can be waited for only if somebody has it.
+                Ok(_) if pool.is_incremental() && pool.book.out() == 0 => false,
                 Ok(head) => head == pool.offered() as u16,
                 // Before Linux 6.8 it cannot be asked.
                 Err(_) => pool.book.out() > 0,
@@ -339,7 +392,7 @@ impl fmt::Debug for BufPool {
 
 impl fmt::Debug for Pools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.each()).finish()
+        f.debug_list().entries(self.each()).entry(&self.incremental).finish()
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! P2 of the folder: a `PooledBuf` is the only one of its buffer, so the buffer's bytes are its own
-//! as long as it lives. All of them are initialised: the memory was zeroed when it was mapped.
+//! P2 of the folder: a `PooledBuf` is the only one of its buffer, or of its part of it, so these
+//! bytes are its own as long as it lives. All are initialised: the memory was zeroed when mapped.
 
 #![allow(unsafe_code)]
 
@@ -20,6 +20,9 @@ use crate::buf::IoBuf;
 /// Dropping it gives the buffer back, and whoever waits for one goes on. Who holds many holds
 /// others up: copy what is to be kept ([`into_vec`](PooledBuf::into_vec)). Beyond
 /// [`BufferPool::held_max`](crate::runtime::BufferPool::held_max) that is done already.
+///
+/// An item of [`RecvIncremental`](crate::op::RecvIncremental) is a part of a buffer, which goes
+/// back with the last of its parts.
 ///
 /// It stays on its thread, and outlives its runtime if need be.
 ///
@@ -49,7 +52,7 @@ use crate::buf::IoBuf;
 /// ```
 #[derive(Default)]
 pub struct PooledBuf {
-    /// Where the bytes begin in their memory. `start + len` is within it.
+    /// Where the bytes begin in their memory. `start + len` is within it. P2: it only shrinks.
     start: usize,
     len: usize,
     memory: Memory,
@@ -61,19 +64,22 @@ enum Memory {
     Pooled(Pooled),
 }
 
-/// One buffer of a pool that is out. P2: the only one of its number.
+/// One buffer of a pool that is out, or a share of one. P2: the only one of these bytes.
 struct Pooled {
     pool: Rc<BufPool>,
     id: u16,
 }
 
 impl Pooled {
+    /// Only of the range of the `PooledBuf`: the rest may be another's, or the kernel's.
     #[inline]
-    fn bytes(&self) -> &[u8] {
-        let start = self.pool.memory.buffer(self.id);
-        // SAFETY: P2: nobody else has the buffer, and the kernel does not until it is given back;
-        // P3: it is mapped as long as the pool lives; the bytes are initialised.
-        unsafe { std::slice::from_raw_parts(start, self.pool.buf_len()) }
+    fn bytes(&self, start: usize, len: usize) -> &[u8] {
+        let size = self.pool.buf_len();
+        assert!(start <= size && len <= size - start, "a buffer has ended before its bytes");
+        let at = self.pool.memory.buffer(self.id).wrapping_add(start);
+        // SAFETY: P2: nobody else has these bytes, and the kernel does not until they are given
+        // back; P3: mapped as long as the pool lives, and within the buffer; they are initialised.
+        unsafe { std::slice::from_raw_parts(at, len) }
     }
 }
 
@@ -96,6 +102,11 @@ impl PooledBuf {
     pub(super) fn taken(pool: Rc<BufPool>, id: u16, len: usize) -> PooledBuf {
         let len = len.min(pool.buf_len());
         PooledBuf { start: 0, len, memory: Memory::Pooled(Pooled { pool, id }) }
+    }
+
+    /// The part of a buffer that `Pieces::take` has just given.
+    pub(super) fn piece(pool: Rc<BufPool>, id: u16, start: usize, len: usize) -> PooledBuf {
+        PooledBuf { start, len, memory: Memory::Pooled(Pooled { pool, id }) }
     }
 
     /// The bytes in memory of their own; the buffer goes back.
@@ -146,7 +157,7 @@ impl PooledBuf {
                 bytes.drain(..self.start);
                 bytes
             }
-            Memory::Pooled(pooled) => pooled.bytes()[self.start..self.start + self.len].to_vec(),
+            Memory::Pooled(pooled) => pooled.bytes(self.start, self.len).to_vec(),
         }
     }
 
@@ -162,11 +173,10 @@ impl Deref for PooledBuf {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        let all = match &self.memory {
-            Memory::Private(bytes) => bytes,
-            Memory::Pooled(pooled) => pooled.bytes(),
-        };
-        &all[self.start..self.start + self.len]
+        match &self.memory {
+            Memory::Private(bytes) => &bytes[self.start..self.start + self.len],
+            Memory::Pooled(pooled) => pooled.bytes(self.start, self.len),
+        }
     }
 }
 

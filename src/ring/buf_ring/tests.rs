@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::{BufClass, BufPool, BufferPool};
-use crate::ring::kernel::CQE_F_BUFFER;
+use crate::ring::kernel::{CQE_F_BUF_MORE, CQE_F_BUFFER};
 use crate::ring::{Config, Ring};
 
 fn ring() -> Rc<Ring> {
@@ -95,4 +95,22 @@ fn leaked_when_the_kernel_may_have_it() {
         let leaked = Rc::strong_count(&pool) - 1;
         assert_eq!(leaked, usize::from(!(drained && unregistered)));
     }
+}
+
+#[test]
+fn an_incremental_group_ends_with_its_op() {
+    let ring = ring();
+    let Ok(pool) = ring.open_incremental(2, 64) else { return };
+    let other = ring.open_incremental(2, 64).expect("the first was possible");
+    assert!(pool.group() >= 2 && pool.group() != other.group());
+    let more = flags(0) | CQE_F_BUF_MORE;
+    let piece = Rc::clone(&pool).claim(more, 60).expect("it was offered");
+    assert!(Rc::clone(&pool).claim(more, 5).is_none(), "4 are left");
+    ring.close_incremental(&pool);
+    ring.close_incremental(&pool);
+    assert_eq!((Rc::strong_count(&pool), piece.len()), (2, 60), "the caller's and the piece's");
+    // The other's op may be in flight for ever.
+    ring.registered.pools.close(false, |_| Ok(()));
+    drop(ring);
+    assert_eq!((Rc::strong_count(&pool), Rc::strong_count(&other)), (2, 2));
 }

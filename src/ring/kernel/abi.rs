@@ -13,6 +13,8 @@ pub(crate) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 
 pub(crate) const CQE_F_BUFFER: u32 = 1 << 0;
 pub(crate) const CQE_F_MORE: u32 = 1 << 1;
+/// The kernel goes on with the buffer that it names.
+pub(crate) const CQE_F_BUF_MORE: u32 = 1 << 4;
 
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
 pub(crate) const ENTER_EXT_ARG: u32 = 1 << 3;
@@ -54,6 +56,10 @@ pub(crate) struct GeteventsArg {
     pub(crate) min_wait_usec: u32,
     pub(crate) timespec: u64,
 }
+
+/// `IOU_PBUF_RING_INC`.
+#[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no buffer rings"))]
+pub(crate) const PBUF_RING_INC: u16 = 1 << 1;
 
 /// `IORING_REGISTER_PBUF_STATUS`.
 #[cfg_attr(ringspun_model, allow(dead_code, reason = "the model has no buffer rings"))]

@@ -6,9 +6,10 @@
 //!  buffers  |  0  |  1  |  2  | ...                mapped, touched by whoever fills them first
 //! ```
 //!
-//! The kernel takes entries from its own head up to the tail that we publish. It never writes to
-//! the entries, and to a buffer only from the moment its entry is published until the completion
-//! that names it.
+//! The kernel takes entries from its own head up to the tail that we publish. To an entry it writes
+//! only if buffers are filled piece by piece, while it is the one at the head (`addr`, `len`); and
+//! to a buffer only from the moment its entry is published until the completion that names it. One
+//! that is filled piece by piece it fills further until a completion says that this was the last.
 //!
 //! # Safety
 //!

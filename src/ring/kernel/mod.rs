@@ -48,9 +48,10 @@ pub(crate) use uring::Kernel;
 #[cfg(any(feature = "chaos", ringspun_model))]
 pub(crate) use abi::OP_POLL_REMOVE;
 pub(crate) use abi::{
-    CQE_F_BUFFER, CQE_F_MORE, IOSQE_ASYNC, IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS,
-    IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK, OP_ASYNC_CANCEL,
-    OP_POLL_ADD, OP_TIMEOUT, POLL_ADD_MULTI, Timespec, names_descriptor, poll_mask,
+    CQE_F_BUF_MORE, CQE_F_BUFFER, CQE_F_MORE, IOSQE_ASYNC, IOSQE_BUFFER_SELECT,
+    IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK,
+    OP_ASYNC_CANCEL, OP_POLL_ADD, OP_TIMEOUT, POLL_ADD_MULTI, Timespec, names_descriptor,
+    poll_mask,
 };
 pub(crate) use buf_ring::{BUF_RING_ENTRIES_MAX, BufRing};
 pub(crate) use calls::coarse_clock_ms;
@@ -339,6 +340,8 @@ pub(crate) struct Capabilities {
     pub(crate) no_iowait: bool,
     /// Nothing speaks against registering a buffer ring (5.19).
     pub(crate) buf_rings: bool,
+    /// Nor against one whose buffers are filled piece by piece (6.12).
+    pub(crate) incremental: bool,
 }
 
 #[cfg(test)]

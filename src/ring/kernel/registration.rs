@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use super::BufRing;
-use super::abi::{BufStatus, REGISTER_PBUF_STATUS};
+use super::abi::{BufStatus, PBUF_RING_INC, REGISTER_PBUF_STATUS};
 use super::uring::Kernel;
 
 impl Kernel {
@@ -91,16 +91,22 @@ impl Kernel {
         self.uring().submitter().unregister_eventfd()
     }
 
-    /// Makes a buffer ring known; nothing is offered yet. Linux 5.19.
+    /// Makes a buffer ring known; nothing is offered yet. Linux 5.19. If `incremental`, the kernel
+    /// fills a buffer piece by piece: Linux 6.12, `EINVAL` before.
     ///
     /// # Safety
     ///
     /// The ring's memory lives until it is unregistered with no op in flight that selects from it.
-    pub(crate) unsafe fn register_buf_ring(&self, ring: &BufRing) -> io::Result<()> {
-        let (entries, group) = (ring.entries(), ring.group());
+    pub(crate) unsafe fn register_buf_ring(
+        &self,
+        ring: &BufRing,
+        incremental: bool,
+    ) -> io::Result<()> {
+        let (at, entries, group) = (ring.entries_address(), ring.entries(), ring.group());
+        let flags = if incremental { PBUF_RING_INC } else { 0 };
         let submitter = self.uring().submitter();
         // SAFETY: so many entries are mapped there; their life is the caller's promise.
-        unsafe { submitter.register_buf_ring_with_flags(ring.entries_address(), entries, group, 0) }
+        unsafe { submitter.register_buf_ring_with_flags(at, entries, group, flags) }
     }
 
     pub(crate) fn unregister_buf_ring(&self, group: u16) -> io::Result<()> {

@@ -73,6 +73,7 @@ impl Kernel {
             cqe_skip: parameters.is_feature_skip_cqe_on_success() && pretend.knows((5, 17)),
             no_iowait,
             buf_rings: pretend.knows((5, 19)),
+            incremental: pretend.knows((6, 12)),
         };
         let enter_flags = ENTER_GETEVENTS | if no_iowait { ENTER_NO_IOWAIT } else { 0 };
         Ok((Kernel { uring, enter_flags }, capabilities))

@@ -38,6 +38,7 @@ mod read_fixed;
 mod read_select;
 mod readv;
 mod recv;
+mod recv_incremental_multi;
 mod recv_msg_multi;
 mod recv_multi;
 mod recv_select;

@@ -69,6 +69,7 @@ impl Kernel {
             cqe_skip: pretend.knows((5, 17)),
             no_iowait: pretend.knows((6, 15)),
             buf_rings: false,
+            incremental: false,
         };
         let ring = with(|world| world.open(request.sq_entries as usize));
         Ok((Kernel { ring }, capabilities))
@@ -214,7 +215,7 @@ impl Kernel {
     /// # Safety
     ///
     /// None is needed.
-    pub(crate) unsafe fn register_buf_ring(&self, _ring: &BufRing) -> io::Result<()> {
+    pub(crate) unsafe fn register_buf_ring(&self, _: &BufRing, _: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
