@@ -39,7 +39,6 @@ impl Stop {
     pub(crate) fn on_signals() -> io::Result<Stop> {
         let (reader, writer) = io::pipe()?;
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // The second one ends the process at once.
             let writer = writer.try_clone()?;
             signal_hook::low_level::pipe::register(signal, OwnedFd::from(writer))?;
         }

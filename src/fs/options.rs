@@ -1,7 +1,7 @@
 //! How a file is opened.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use super::File;
@@ -162,7 +162,7 @@ impl OpenOptions {
     /// without a writer, and fails for the writer without a reader. Both shall wait.
     async fn open_with(&self, path: &Path, flags: i32) -> io::Result<File> {
         let waits = flags & (libc::O_NONBLOCK | libc::O_PATH) == 0;
-        match submit(OpenAt::new(CWD, path, flags, self.mode)).await {
+        match open_through_signals(path, flags, self.mode).await {
             Ok(fd) => {
                 let mut file = File::from_fd(fd.into(), 0);
                 if waits && flags & libc::O_ACCMODE == libc::O_RDONLY && file.is_fifo() {
@@ -213,6 +213,17 @@ impl OpenOptions {
         };
         let direct = if self.direct { libc::O_DIRECT } else { 0 };
         Ok(access | creation | direct | (self.custom_flags & !libc::O_ACCMODE))
+    }
+}
+
+/// An op with `O_EXCL` does not go again after a signal, for it may have made the file. std does go
+/// again, and so does this: a signal comes before anything is made, on local file systems at least.
+async fn open_through_signals(path: &Path, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    loop {
+        match submit(OpenAt::new(CWD, path, flags, mode)).await {
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
+            result => return result,
+        }
     }
 }
 

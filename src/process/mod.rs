@@ -8,7 +8,7 @@
 //!                     dropped too early: the poll stays, and reaps it
 //! ```
 //!
-//! Spawning happens at the call, on this core: a `vfork` and an `exec` by std, about a millisecond,
+//! Spawning happens at the call, on this core: a `vfork` and an `exec` by std,
 //! during which the core does nothing else. With `pre_exec`, `uid`, `gid` or the like std may take
 //! the way by `fork`, which costs more the more memory the process has mapped. Where that matters,
 //! spawn inside [`spawn_blocking`](crate::spawn_blocking) and take it over by [`Child::from_std`].
