@@ -30,7 +30,7 @@ pub use handle::BlockingHandle;
 #[allow(unused_imports, reason = "for the runtime")]
 pub(crate) use current::EnterGuard;
 #[allow(unused_imports, reason = "for the runtime")]
-pub(crate) use pool::{Config, Pool, Stats};
+pub(crate) use pool::{AtStart, Config, Pool, Stats};
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use super::handle::BlockingHandle;
 use super::job::{self, Job};
 
 /// How large the pool may be, and how long it keeps idle threads.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The cap. 0 is taken as 1.
     pub(crate) threads_max: usize,
@@ -27,12 +27,31 @@ pub(crate) struct Config {
     pub(crate) keep_alive: Duration,
     /// Threads are called `name-1`, `name-2`, ...; Linux shows 15 characters.
     pub(crate) name: String,
+    /// What a thread does first.
+    pub(crate) at_start: AtStart,
+}
+
+/// What a thread of the pool does first: nothing, or a call.
+#[derive(Clone, Default)]
+pub(crate) struct AtStart(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl AtStart {
+    pub(crate) fn call(call: impl Fn() + Send + Sync + 'static) -> AtStart {
+        AtStart(Some(Arc::new(call)))
+    }
+}
+
+impl std::fmt::Debug for AtStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "a call" } else { "nothing" })
+    }
 }
 
 impl Default for Config {
     fn default() -> Config {
         let name = String::from("ringspun-blk");
-        Config { threads_max: 64, keep_alive: Duration::from_secs(10), name }
+        let at_start = AtStart::default();
+        Config { threads_max: 64, keep_alive: Duration::from_secs(10), name, at_start }
     }
 }
 
@@ -192,6 +211,9 @@ impl Pool {
     /// What a thread of the pool does from its start to its end.
     fn run_thread(self: Arc<Self>) {
         let _entered = self.enter();
+        if let Some(call) = &self.config.at_start.0 {
+            call();
+        }
         self.lock().starting -= 1;
         while let Some(job) = self.next_job() {
             job.run();

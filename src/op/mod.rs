@@ -180,6 +180,7 @@ pub use self::wait_id::{ExitInfo, WaitId};
 pub use self::write::Write;
 pub use self::write_fixed::WriteFixed;
 pub use self::writev::WriteV;
+pub(crate) use crate::ring::affinity::unpinned;
 pub use crate::ring::kernel::Sqe;
 pub(crate) use crate::ring::kernel::{EventFd, children, signals};
 use crate::ring::{self, Ring};

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command as StdCommand, ExitStatus, Output, Stdio};
 
 use super::child::Child;
+use crate::op::unpinned;
 
 /// A process to be started: [`std::process::Command`], with ends that do not block the core.
 ///
@@ -161,7 +162,7 @@ impl Command {
         spawn: impl FnOnce(&mut StdCommand) -> io::Result<std::process::Child>,
     ) -> io::Result<Child> {
         super::orphan::sweep();
-        let mut child = Child::from_std(spawn(&mut self.std)?)?;
+        let mut child = Child::from_std(unpinned(|| spawn(&mut self.std))?)?;
         child.kills_on_drop(self.kill_on_drop);
         Ok(child)
     }

@@ -67,6 +67,7 @@ pub(crate) use self::config::{Config, SQ_ENTRIES_DEFAULT};
 pub(crate) use self::current::{EnterGuard, current, disturb, enter as enter_current, is_current};
 pub use self::id::OpId;
 pub use self::kernel::Pretend;
+pub(crate) use self::kernel::affinity;
 pub(crate) use self::kernel::direct::{self, Disturbance};
 pub(crate) use self::kernel::{Capabilities, Wait, socket_calls};
 use self::kernel::{

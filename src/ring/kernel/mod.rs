@@ -12,6 +12,7 @@
 //! able to read and change them, and the slot table keeps opcode and descriptor for its dumps.
 
 mod abi;
+pub(crate) mod affinity;
 mod buf_ring;
 mod calls;
 #[cfg(all(feature = "chaos", not(ringspun_model)))]
