@@ -47,9 +47,7 @@ const LAYERS: [(&str, &[&str], &str); 21] = [
 const WITHOUT_UNSAFE: [&str; 8] = ["net", "fs", "io", "time", "server", "compat", "pipe", "signal"];
 
 /// Calls of libc outside of `ring/kernel/` that are no I/O.
-const LIBC_CALLS: [(&str, &str, &str); 4] = [
-    ("runtime/affinity.rs", "sched_setaffinity", "which CPU a thread runs on"),
-    ("runtime/affinity.rs", "sched_getaffinity", "which CPU a thread runs on"),
+const LIBC_CALLS: [(&str, &str, &str); 2] = [
     ("runtime/park.rs", "sched_yield", "between two looks while a core spins"),
     ("runtime/builder.rs", "prctl", "the timer slack of the core's thread"),
 ];

@@ -24,6 +24,9 @@ use function::Kind;
 
 /// Runs the `async fn` it stands on in a runtime, on the current thread.
 ///
+/// With `cores` the runtime has several threads. The body runs once, on core 0, which is this
+/// thread; `ringspun::runtime::Handle::current()` reaches the others.
+///
 /// The future needs neither `Send` nor `'static`. The return type stays: `Result` works with `?`,
 /// as with a plain `main`. If the runtime cannot be built, the error goes to stderr as
 /// `error: <text>` and the process exits with code 1.
@@ -47,8 +50,9 @@ use function::Kind;
 ///
 /// | name | value |
 /// |---|---|
+/// | `cores`, `pinned` | how many, or which CPUs: `4`, `"all"`, `"0-3"`; and whether each keeps its own |
 /// | `entries`, `cq_entries` | sizes of the submission and the completion queue |
-/// | `name` | the core's name, in logs |
+/// | `name` | the runtime's name: that of its threads |
 /// | `timer_slack` | `Duration` |
 /// | `blocking_threads`, `blocking_keep_alive` | how many at most, and how long idle |
 /// | `io_workers` | `(bounded, unbounded)` |

@@ -8,7 +8,9 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Result, Token};
 
 /// The methods of `ringspun::runtime::Builder` that can be called by name.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 12] = [
+    "cores",
+    "pinned",
     "entries",
     "cq_entries",
     "name",

@@ -1,13 +1,21 @@
 //! The settings of a runtime, each with its default and its reason.
 
+use std::cell::OnceCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::core_handle::{CoreHandle, Place};
+use super::cores::Cores;
+use super::ending::Ending;
+use super::environment;
+use super::handle::Handle;
 use super::park::{Park, Parker};
+use super::threads::{self, Seat, Threads};
 use super::{Core, Runtime};
-use crate::blocking::{self, Pool};
+use crate::blocking::{self, AtStart, Pool};
+use crate::ring::affinity::{self, CpuSet};
 use crate::ring::{self, BufferPool, Config, Pretend, Ring};
 use crate::task::Tasks;
 use crate::time::{SLACK_DEFAULT, Timers};
@@ -34,12 +42,16 @@ use crate::time::{SLACK_DEFAULT, Timers};
 pub struct Builder {
     ring: Config,
     name: String,
+    cores: Option<Cores>,
+    pinned: bool,
     timer_slack: Duration,
-    blocking_threads: usize,
-    blocking_keep_alive: Duration,
+    blocking_threads: Option<usize>,
+    blocking_keep_alive: Option<Duration>,
     shutdown_timeout: Duration,
     batch: usize,
     park: Park,
+    /// The default; an old kernel may not know how.
+    io_workers_if_possible: Option<(u32, u32)>,
 }
 
 /// Polls between two visits of the ring: enough to spread the cost of the system call, few enough
@@ -50,8 +62,11 @@ const BLOCKING_THREADS_DEFAULT: usize = 64;
 const BLOCKING_KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(10);
 /// Sockets, pipes and timers are cancelled at once; a disk is given this long.
 const SHUTDOWN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
-/// The kernel's own defaults are 4 workers a CPU and as many as the process may have threads.
+/// Of one core. The kernel's own defaults are 4 workers a CPU and as many as the process may have
+/// threads.
 const IO_WORKERS_DEFAULT: (u32, u32) = (4, 16);
+/// Of one of many.
+const IO_WORKERS_LEAST: (u32, u32) = (1, 2);
 
 impl Default for Builder {
     fn default() -> Builder {
@@ -72,13 +87,47 @@ impl Builder {
                 chaos: None,
             },
             name: String::from("ringspun"),
+            cores: None,
+            pinned: true,
             timer_slack: SLACK_DEFAULT,
-            blocking_threads: BLOCKING_THREADS_DEFAULT,
-            blocking_keep_alive: BLOCKING_KEEP_ALIVE_DEFAULT,
+            blocking_threads: None,
+            blocking_keep_alive: None,
             shutdown_timeout: SHUTDOWN_TIMEOUT_DEFAULT,
             batch: BATCH_DEFAULT,
             park: Park::default(),
+            io_workers_if_possible: None,
         }
+    }
+
+    /// The cores: a number, `"all"` that this process may use, or CPUs such as `"0-3"`; see
+    /// [`Cores`]. Without this setting there is one, which may run on any CPU.
+    ///
+    /// Each core is one thread, kept on one CPU, with a ring, a run queue, timers, pooled buffers
+    /// and a blocking pool of its own. Core 0 is the thread that builds the runtime; the future of
+    /// `block_on` runs there, once. Tasks stay on the core that spawned them;
+    /// [`Handle`](super::Handle) reaches the others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = ringspun::runtime::Builder::new().cores("all").build()?;
+    /// for core in runtime.handle().cores() {
+    ///     println!("core {} on CPU {:?}", core.index(), core.cpu());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cores(mut self, cores: impl Into<Cores>) -> Builder {
+        self.cores = Some(cores.into());
+        self
+    }
+
+    /// Whether each of the [`cores`](Builder::cores) is kept on a CPU of its own; true by default.
+    /// Threads of the blocking pool and child processes are not.
+    pub fn pinned(mut self, pinned: bool) -> Builder {
+        self.pinned = pinned;
+        self
     }
 
     /// Entries of the submission queue, rounded up to a power of two: 1 to 32768, 256 by default.
@@ -97,8 +146,8 @@ impl Builder {
         self
     }
 
-    /// The name of this core: threads of its blocking pool are called after it. "ringspun" by
-    /// default.
+    /// The name of the runtime, "ringspun" by default: threads of its blocking pool are called after
+    /// it, and with several [`cores`](Builder::cores) the threads of those, as in "ringspun-1".
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = name.into();
         self
@@ -112,21 +161,26 @@ impl Builder {
         self
     }
 
-    /// The most threads that [`spawn_blocking`](crate::spawn_blocking) uses, 64 by default and at
-    /// least 1. What is more waits for one of them, as a future.
+    /// The most threads that [`spawn_blocking`](crate::spawn_blocking) uses on a core, at least 1.
+    /// What is more waits for one of them, as a future. Without this setting the environment's
+    /// `RINGSPUN_BLOCKING_THREADS`, or 64.
     pub fn blocking_threads(mut self, threads: usize) -> Builder {
-        self.blocking_threads = threads.max(1);
+        self.blocking_threads = Some(threads.max(1));
         self
     }
 
-    /// How long an idle blocking thread stays: 10 s by default.
+    /// How long an idle blocking thread stays. Without this setting the environment's
+    /// `RINGSPUN_BLOCKING_KEEP_ALIVE`, in seconds, or 10 s.
     pub fn blocking_keep_alive(mut self, duration: Duration) -> Builder {
-        self.blocking_keep_alive = duration;
+        self.blocking_keep_alive = Some(duration);
         self
     }
 
-    /// How many worker threads the kernel may use for this ring, for files (bounded) and for
-    /// everything else (unbounded): (4, 16) by default. The kernel would allow thousands.
+    /// How many worker threads the kernel may use for each core's ring, for files (bounded) and for
+    /// everything else (unbounded). The kernel would allow thousands. Cores cannot share workers.
+    ///
+    /// Without this setting the environment's `RINGSPUN_IO_WORKERS`, as in `4,16`; or (4, 16)
+    /// divided by the number of cores, but at least (1, 2).
     pub fn io_workers(mut self, caps: (u32, u32)) -> Builder {
         self.ring.io_workers = Some(caps);
         self
@@ -178,37 +232,127 @@ impl Builder {
     /// # Errors
     ///
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput): the number of entries, the sizes and counts
-    ///   of pooled buffers.
+    ///   of pooled buffers, a text that names no cores, a CPU that this process may not use, a
+    ///   setting in the environment that cannot be read.
     /// - Otherwise the text says why there is no ring and what to do: the kernel is older than
     ///   5.13, io_uring is switched off (`kernel.io_uring_disabled`, a container's seccomp profile,
     ///   a security module), or a limit is reached (`RLIMIT_MEMLOCK`, `RLIMIT_NOFILE`).
     pub fn build(self) -> io::Result<Runtime> {
+        let seats = self.seats()?;
+        let mut builder = self;
+        builder.io_workers_of(seats.len())?;
+        let (first, others) = (seats[0], &seats[1..]);
+        // Before the first is pinned: threads inherit its mask.
+        let mut started = Vec::with_capacity(others.len());
+        for seat in others {
+            started.push(threads::start(&builder, *seat)?);
+        }
+        let core = builder.build_core(first)?;
+        let mut cores = vec![core.place.clone()];
+        cores.extend(started.iter().map(threads::Started::core));
+        let handle = Handle::new(cores);
+        core.become_part_of(handle.clone());
+        let threads = (!started.is_empty()).then(|| Threads::release(started, &handle));
+        Ok(Runtime { core, threads, pinned: first.cpu.is_some() })
+    }
+
+    /// The cores, each with its CPU.
+    fn seats(&self) -> io::Result<Vec<Seat>> {
+        let Some(cores) = &self.cores else {
+            return Ok(vec![Seat { index: 0, cpu: None, of: 1 }]);
+        };
+        let said = if *cores == Cores::All { environment::cores()? } else { None };
+        let cpus = said.as_ref().unwrap_or(cores).place(&CpuSet::of_this_thread()?)?;
+        let of = cpus.len();
+        let seat = |(index, cpu)| Seat { index, cpu: Some(cpu).filter(|_| self.pinned), of };
+        Ok(cpus.into_iter().enumerate().map(seat).collect())
+    }
+
+    fn io_workers_of(&mut self, cores: usize) -> io::Result<()> {
+        if self.ring.io_workers.is_some() {
+            return Ok(());
+        }
+        self.ring.io_workers = environment::io_workers()?;
+        if self.ring.io_workers.is_none() {
+            let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+            let share = |(most, least): (u32, u32)| (most / cores).max(least);
+            let (bounded, unbounded) = IO_WORKERS_DEFAULT;
+            let (bounded_least, unbounded_least) = IO_WORKERS_LEAST;
+            self.io_workers_if_possible =
+                Some((share((bounded, bounded_least)), share((unbounded, unbounded_least))));
+        }
+        Ok(())
+    }
+
+    /// The name of a core's thread.
+    pub(super) fn core_name(&self, seat: Seat) -> String {
+        if seat.of == 1 {
+            return self.name.clone();
+        }
+        // std refuses a name with a NUL by a panic.
+        format!("{}-{}", self.name.replace('\0', ""), seat.index)
+    }
+
+    /// Makes a core, on its thread, and keeps the thread on its CPU.
+    pub(super) fn build_core(&self, seat: Seat) -> io::Result<Rc<Core>> {
         ring::ignore_sigpipe();
         self.ring.buffer_pool.check()?;
+        let threads_max = match self.blocking_threads {
+            Some(threads) => threads,
+            None => environment::blocking_threads()?.unwrap_or(BLOCKING_THREADS_DEFAULT),
+        };
+        let keep_alive = match self.blocking_keep_alive {
+            Some(duration) => duration,
+            None => environment::blocking_keep_alive()?.unwrap_or(BLOCKING_KEEP_ALIVE_DEFAULT),
+        };
+        let allowed = CpuSet::of_this_thread()?;
         let ring = Ring::new(&self.ring)?;
-        if self.ring.io_workers.is_none() {
+        if let Some(caps) = self.io_workers_if_possible {
             // Linux 5.15; before it there is no cap to set.
-            let _ = ring.with_kernel(|kernel| kernel.cap_workers(IO_WORKERS_DEFAULT));
+            let _ = ring.with_kernel(|kernel| kernel.cap_workers(caps));
         }
         let notify = Arc::clone(ring.notifier());
         let timers = Timers::new(ring::clock);
         timers.set_slack(self.timer_slack);
-        let pool = Pool::new(blocking::Config {
-            threads_max: self.blocking_threads,
-            keep_alive: self.blocking_keep_alive,
-            name: self.name,
-        });
-        let core = Core {
-            tasks: Tasks::new(Box::new(notify)),
+        let name = self.core_name(seat);
+        let tasks = Tasks::new(Box::new(notify));
+        let place = Place {
+            index: seat.index,
+            cpu: seat.cpu,
+            name: name.clone(),
+            thread_id: affinity::thread_id(),
+            shared: Arc::clone(tasks.shared()),
+            ending: Ending::default(),
+            ended: OnceLock::new(),
+        };
+        let at_start = match seat.cpu {
+            Some(cpu) => {
+                affinity::pin(cpu, &allowed).map_err(|error| cannot_pin(cpu, &error))?;
+                // What a thread inherits is this core's CPU.
+                AtStart::call(move || {
+                    let _ = allowed.apply();
+                })
+            }
+            None => AtStart::default(),
+        };
+        let pool = Pool::new(blocking::Config { threads_max, keep_alive, name, at_start });
+        Ok(Rc::new(Core {
+            tasks,
             ring,
             timers,
             pool,
             park: Parker::new(self.park),
             batch: self.batch,
+            place: CoreHandle::new(place),
+            handle: OnceCell::new(),
             shutdown_timeout: self.shutdown_timeout,
             started: Instant::now(),
             pid: std::process::id(),
-        };
-        Ok(Runtime { core: Rc::new(core) })
+        }))
     }
+}
+
+fn cannot_pin(cpu: usize, error: &io::Error) -> io::Error {
+    let text = format!("a core cannot be kept on CPU {cpu}: {error}");
+    io::Error::new(error.kind(), text)
 }

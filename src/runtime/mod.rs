@@ -15,14 +15,22 @@
 //! and named on standard error: the kernel may still write to it.
 
 mod builder;
+mod core_handle;
+mod cores;
+mod current;
+mod ending;
+mod environment;
 mod event_loop;
 mod handle;
 mod info;
 mod metrics;
 mod park;
 mod remote;
+mod sharded;
+mod shutdown;
+mod threads;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -33,11 +41,16 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub use self::builder::Builder;
+pub use self::core_handle::{CoreHandle, CoreState};
+pub use self::cores::{Cores, ParseCoresError};
 pub use self::handle::Handle;
 pub use self::info::Info;
 pub use self::metrics::Metrics;
 pub use self::park::Park;
 pub use self::remote::RemoteJoinHandle;
+pub use self::sharded::Sharded;
+pub use self::shutdown::ShutdownReport;
+use self::threads::Threads;
 use crate::blocking;
 pub use crate::ring::BufferPool;
 #[doc(hidden)]
@@ -49,7 +62,11 @@ use crate::time::Timers;
 #[cfg(feature = "macros")]
 pub use ringspun_macros::{main, test};
 
-/// One core: the executor of this thread. Neither `Send` nor `Sync`; build it where it shall run.
+/// The executor of this thread, and of others if [`Builder::cores`] says so. Neither `Send` nor
+/// `Sync`; build it where core 0 shall run.
+///
+/// Core 0 turns while `block_on` (or [`turn`](Runtime::turn)) runs; the others have threads of their
+/// own and turn from the start.
 ///
 /// # Examples
 ///
@@ -65,7 +82,12 @@ pub use ringspun_macros::{main, test};
 /// # }
 /// ```
 pub struct Runtime {
+    /// Core 0.
     core: Rc<Core>,
+    /// The others.
+    threads: Option<Threads>,
+    /// To be undone: the thread was there before us.
+    pinned: bool,
 }
 
 /// What makes a core.
@@ -76,6 +98,9 @@ pub(crate) struct Core {
     pub(crate) pool: Arc<blocking::Pool>,
     pub(crate) park: park::Parker,
     pub(crate) batch: usize,
+    pub(crate) place: CoreHandle,
+    /// All cores; set before the loop turns.
+    handle: OnceCell<Handle>,
     shutdown_timeout: Duration,
     started: Instant,
     pid: u32,
@@ -193,10 +218,10 @@ impl Runtime {
     /// A handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(Arc::clone(self.core.tasks.shared()))
+        self.core.handle()
     }
 
-    /// What it has counted, and how it stands.
+    /// What core 0 has counted, and how it stands.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics::of(&self.core)
@@ -211,14 +236,38 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("ring", &self.core.ring.id()).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("ring", &self.core.ring.id())
+            .field("cores", &self.core.handle().cores().len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.core.shutdown();
+        self.end();
     }
+}
+
+/// The index of the core that runs this code: 0 in `block_on`; `None` outside a runtime.
+#[must_use]
+pub fn core_index() -> Option<usize> {
+    current::index()
+}
+
+/// Waits until the core that runs this code is asked to end: by [`Handle::shutdown`] or
+/// [`CoreHandle::shutdown`]. For the future of `block_on`, and for tasks that wind up their work.
+///
+/// # Panics
+///
+/// Outside a runtime.
+pub async fn shutdown_requested() {
+    let index = current::index();
+    let core = index.and_then(|index| current::handle()?.core(index).cloned());
+    let core = core.expect(
+        "ringspun::runtime::shutdown_requested was called outside a runtime: call it in a task",
+    );
+    core.place().ending.asked().await;
 }
 
 /// The runtime of this thread stays it until this is dropped. Made by [`Runtime::enter`].
@@ -228,6 +277,7 @@ pub struct EnterGuard<'a> {
     _timers: crate::time::EnterGuard,
     _pool: blocking::EnterGuard,
     _tasks: crate::task::EnterGuard,
+    _current: current::EnterGuard,
     _runtime: std::marker::PhantomData<&'a Runtime>,
 }
 
@@ -244,40 +294,23 @@ impl Core {
             _timers: self.timers.enter(),
             _pool: self.pool.enter(),
             _tasks: self.tasks.enter(),
+            _current: current::enter(self.handle(), self.place.index()),
             _runtime: std::marker::PhantomData,
         }
+    }
+
+    /// All cores of the runtime; before they are known, this one.
+    fn handle(&self) -> Handle {
+        self.handle.get().cloned().unwrap_or_else(|| Handle::new(vec![self.place.clone()]))
+    }
+
+    fn become_part_of(&self, handle: Handle) {
+        let _set_once = self.handle.set(handle);
     }
 
     /// No task is ready, no timer set, no op awaited.
     fn is_idle(&self) -> bool {
         !self.tasks.has_ready() && !self.timers.any() && self.ring.awaited() == 0
-    }
-
-    fn shutdown(&self) {
-        let now = Instant::now();
-        // Without end, as far as an `Instant` goes.
-        let deadline = now.checked_add(self.shutdown_timeout).unwrap_or(now + CENTURY);
-        {
-            let _entered = self.enter();
-            self.tasks.shutdown();
-            self.timers.clear();
-        }
-        let blocked = !self.pool.shutdown(deadline);
-        let lost = self.ring.shutdown(deadline);
-        if blocked {
-            eprintln!(
-                "ringspun: a closure of spawn_blocking still runs after the {:?} of \
-                 shutdown_timeout; its thread is left behind",
-                self.shutdown_timeout
-            );
-        }
-        for op in lost {
-            eprintln!(
-                "ringspun: the kernel did not end opcode {} on descriptor {}, submitted at {}, \
-                 within the {:?} of shutdown_timeout; its memory is leaked",
-                op.opcode, op.fd, op.site, self.shutdown_timeout
-            );
-        }
     }
 }
 

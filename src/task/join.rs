@@ -220,6 +220,12 @@ impl JoinError {
         JoinError { id: Id::next(), payload: None }
     }
 
+    /// The error of what panicked with this before it was a task.
+    #[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
+    pub(crate) fn panicked(payload: Payload) -> JoinError {
+        JoinError { id: Id::next(), payload: Some(payload) }
+    }
+
     /// True if the task was aborted, or its runtime shut down.
     pub fn is_cancelled(&self) -> bool {
         self.payload.is_none()

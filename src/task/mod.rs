@@ -206,6 +206,12 @@ pub fn list() -> Vec<TaskInfo> {
     list
 }
 
+/// How many tasks of this core are not done; main is not counted.
+#[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
+pub(crate) fn count() -> usize {
+    current::with(|tasks| tasks.map_or(0, Tasks::len))
+}
+
 /// Which task: unique in the process, never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(u64);

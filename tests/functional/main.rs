@@ -6,6 +6,7 @@
 #![allow(clippy::type_complexity, reason = "the types of held ops")]
 
 mod blocking;
+mod cores;
 mod ecosystem;
 mod flood;
 mod fs;

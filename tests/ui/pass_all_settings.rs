@@ -6,6 +6,8 @@ use std::time::Duration;
 const ENTRIES: u32 = 128;
 
 #[ringspun::main(
+    cores = "all",
+    pinned = false,
     entries = ENTRIES * 2,
     cq_entries = 1024,
     name = format!("core {}", 0),
