@@ -146,8 +146,9 @@ impl Builder {
         self
     }
 
-    /// The name of the runtime, "ringspun" by default: threads of its blocking pool are called after
-    /// it, and with several [`cores`](Builder::cores) the threads of those, as in "ringspun-1".
+    /// The name of the runtime, "ringspun" by default: threads of its blocking pool are called
+    /// after it, and with several [`cores`](Builder::cores) the threads of those, as in
+    /// "ringspun-1".
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = name.into();
         self

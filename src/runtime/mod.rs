@@ -65,8 +65,8 @@ pub use ringspun_macros::{main, test};
 /// The executor of this thread, and of others if [`Builder::cores`] says so. Neither `Send` nor
 /// `Sync`; build it where core 0 shall run.
 ///
-/// Core 0 turns while `block_on` (or [`turn`](Runtime::turn)) runs; the others have threads of their
-/// own and turn from the start.
+/// Core 0 turns while `block_on` (or [`turn`](Runtime::turn)) runs; the others have threads of
+/// their own and turn from the start.
 ///
 /// # Examples
 ///

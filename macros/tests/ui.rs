@@ -1,7 +1,7 @@
 //! What the attribute macros accept and refuse, and with which words.
 //!
 //! The words of the compiler itself differ between releases, so the refusals are compared on the
-//! pinned one only. After a change of our own words: `TRYBUILD=overwrite cargo test --test ui`.
+//! pinned one only. After a change of our own words: `TRYBUILD=overwrite cargo test -p ringspun-macros --test ui`.
 
 /// The release whose words `tests/ui/*.stderr` hold.
 const PINNED: &str = "rustc 1.95.";
