@@ -14,7 +14,7 @@ use futures::StreamExt;
 use ringspun::op::{
     BufClass, Multishot, Nop, Read, Recv, RecvMulti, RecvSelect, Send, SharedFd, buf_group, submit,
 };
-use ringspun::runtime::Runtime;
+use ringspun::runtime::{Builder, Runtime};
 use ringspun::time::sleep;
 
 const MILLION: usize = 1_000_000;
@@ -342,4 +342,36 @@ fn an_echo_over_a_tcp_stream() {
     };
     echo(1000);
     assert_none(&measure(|| echo(20_000)));
+}
+
+/// Most of them wait for others to end.
+#[test]
+fn b24_reads_beyond_the_limit() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(&[7; 4096]).expect("room");
+    let runtime = Builder::new().file_ops(2).build().expect("a ring");
+    let file = runtime.block_on(ringspun::fs::File::open(file.path())).expect("there");
+    let read = |rounds: usize| {
+        let mut bufs = Some([const { [0_u8; 16] }; 4].map(Box::new));
+        runtime.block_on(async {
+            for _ in 0..rounds {
+                let [one, two, three, four] = bufs.take().expect("put back");
+                let (one, two, three, four) = futures::join!(
+                    file.read_at(one, 0),
+                    file.read_at(two, 16),
+                    file.read_at(three, 32),
+                    file.read_at(four, 48),
+                );
+                bufs = Some([one, two, three, four].map(|(count, buf)| {
+                    assert_eq!(count.expect("cached"), 16);
+                    buf
+                }));
+            }
+        });
+        bufs
+    };
+    let _warm = read(100);
+    let four = measure(|| drop(read(1)));
+    let info = measure(|| drop(read(50_000)));
+    assert_eq!((info.count_total, runtime.metrics().file_ops_max), (four.count_total, 2));
 }

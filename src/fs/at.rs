@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use super::File;
 use crate::buf::{BufResult, IoBuf, IoBufMut, IoVec, IoVectoredBuf, IoVectoredBufMut};
-use crate::op::{Read, ReadV, Write, WriteV, now, submit};
+use crate::op::{Read, ReadV, Write, WriteV, now};
 
 impl File {
     /// Reads at `offset` into `buf`, from its first byte, up to its capacity; gives how much that
@@ -46,7 +46,7 @@ impl File {
             return (Err(error), buf);
         }
         let op = Read::new(&self.fd, buf, offset).flags(self.rw_flags());
-        let (result, buf) = submit(op).await;
+        let (result, buf) = self.submit(op).await;
         (result.map_err(|error| self.explain(error, &buf, buf.capacity(), offset)), buf)
     }
 
@@ -64,7 +64,7 @@ impl File {
         if let Err(error) = check_offset(offset) {
             return (Err(error), bufs);
         }
-        submit(ReadV::new(&self.fd, bufs, offset).flags(self.rw_flags())).await
+        self.submit(ReadV::new(&self.fd, bufs, offset).flags(self.rw_flags())).await
     }
 
     /// Reads at `offset` until `buf` is full to its capacity.
@@ -114,7 +114,7 @@ impl File {
             return (Err(error), buf);
         }
         let op = Write::new(&self.fd, buf, offset).flags(self.rw_flags());
-        let (result, buf) = submit(op).await;
+        let (result, buf) = self.submit(op).await;
         (result.map_err(|error| self.explain(error, &buf, buf.bytes_init(), offset)), buf)
     }
 
@@ -131,7 +131,7 @@ impl File {
         if let Err(error) = check_offset(offset) {
             return (Err(error), bufs);
         }
-        submit(WriteV::new(&self.fd, bufs, offset).flags(self.rw_flags())).await
+        self.submit(WriteV::new(&self.fd, bufs, offset).flags(self.rw_flags())).await
     }
 
     /// Writes all of `buf` at `offset`.

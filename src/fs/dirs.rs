@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::{metadata, pool};
-use crate::op::{CWD, MkdirAt, UnlinkAt, submit};
+use crate::op::{CWD, MkdirAt, UnlinkAt, submit_file};
 
 /// Makes a directory. `IORING_OP_MKDIRAT`, before Linux 5.15 on the blocking pool.
 ///
@@ -46,7 +46,7 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// Those of `rmdir(2)`: [`DirectoryNotEmpty`](io::ErrorKind::DirectoryNotEmpty) among them.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    submit(UnlinkAt::new(CWD, path.as_ref(), libc::AT_REMOVEDIR)).await
+    submit_file(UnlinkAt::new(CWD, path.as_ref(), libc::AT_REMOVEDIR)).await
 }
 
 /// Removes a directory with all that is in it; links in it are removed, not followed. On the
@@ -157,7 +157,7 @@ impl DirBuilder {
     }
 
     async fn make(&self, path: &Path) -> io::Result<()> {
-        let answer = submit(MkdirAt::new(CWD, path, self.mode)).await;
+        let answer = submit_file(MkdirAt::new(CWD, path, self.mode)).await;
         if !pool::lacks_opcode(&answer) {
             return answer;
         }

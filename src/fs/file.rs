@@ -11,7 +11,7 @@ use super::cursor::Cursor;
 use super::{Metadata, OpenOptions, pool};
 use crate::op::{
     Close, Fadvise, Fallocate, Fsync, Ftruncate, IntoOpFd, Nop, OpFd, SharedFd, SyncFileRange,
-    submit,
+    submit, submit_file,
 };
 
 /// An open file: reads and writes at offsets with owned buffers, or at a cursor with borrowed
@@ -223,7 +223,7 @@ impl File {
         let _held = self.end_transfers().await;
         let File { fd, cursor, .. } = self;
         drop(cursor);
-        submit(Close::new(fd)).await
+        submit_file(Close::new(fd)).await
     }
 
     /// Sets the length; what is new reads as zeros. The cursor stays. `IORING_OP_FTRUNCATE`, before
@@ -234,7 +234,7 @@ impl File {
     /// `EINVAL` if it is not open for writing, or if `size` is beyond what the file system takes;
     /// otherwise those of `ftruncate(2)`.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
-        let answer = submit(Ftruncate::new(&self.fd, size)).await;
+        let answer = submit_file(Ftruncate::new(&self.fd, size)).await;
         if pool::lacks_opcode(&answer) {
             return self.on_pool(move |file| file.set_len(size)).await;
         }
@@ -249,7 +249,7 @@ impl File {
     ///
     /// Those of `fsync(2)`: what earlier writes could not tell is told here.
     pub async fn sync_all(&self) -> io::Result<()> {
-        submit(Fsync::new(&self.fd, 0)).await
+        submit_file(Fsync::new(&self.fd, 0)).await
     }
 
     /// As [`sync_all`](File::sync_all), without metadata that is not needed to read the content.
@@ -258,7 +258,7 @@ impl File {
     ///
     /// As `sync_all`.
     pub async fn sync_data(&self) -> io::Result<()> {
-        submit(Fsync::new(&self.fd, Fsync::DATASYNC)).await
+        submit_file(Fsync::new(&self.fd, Fsync::DATASYNC)).await
     }
 
     /// Starts to write `len` bytes from `offset` on to the disk, and waits for them. No metadata,
@@ -276,7 +276,7 @@ impl File {
         // The entry's length has 32 bits.
         while begin < end {
             let part = u32::try_from(end - begin).unwrap_or(1 << 30);
-            submit(SyncFileRange::new(&self.fd, begin, part, flags)).await?;
+            submit_file(SyncFileRange::new(&self.fd, begin, part, flags)).await?;
             begin += u64::from(part);
         }
         Ok(())
@@ -289,7 +289,7 @@ impl File {
     ///
     /// `ENOSPC`, `EOPNOTSUPP` where the file system cannot, and the others of `fallocate(2)`.
     pub async fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        submit(Fallocate::new(&self.fd, 0, offset, len)).await
+        submit_file(Fallocate::new(&self.fd, 0, offset, len)).await
     }
 
     /// Tells how `len` bytes from `offset` on will be used; 0 means to the end.
@@ -299,7 +299,7 @@ impl File {
     ///
     /// `ESPIPE` for what has no cursor.
     pub async fn advise(&self, offset: u64, len: u64, advice: Advice) -> io::Result<()> {
-        submit(Fadvise::new(&self.fd, offset, len, advice.number())).await
+        submit_file(Fadvise::new(&self.fd, offset, len, advice.number())).await
     }
 
     /// What is known of the file. `IORING_OP_STATX`.

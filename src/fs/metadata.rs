@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::op::{CWD, IntoOpFd, Statx, StatxResult, submit};
+use crate::op::{CWD, IntoOpFd, Statx, StatxResult, submit_file};
 
 /// What is known of a file, by the names of [`std::fs::Metadata`] and, as inherent methods, of
 /// [`MetadataExt`](std::os::unix::fs::MetadataExt).
@@ -37,13 +37,13 @@ const WANTED: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
 impl Metadata {
     /// Asks by a path relative to the current directory; `flags` are `AT_*`.
     pub(super) async fn of_path(path: &Path, flags: i32) -> io::Result<Metadata> {
-        let statx = submit(Statx::new(CWD, path, flags, WANTED)).await?;
+        let statx = submit_file(Statx::new(CWD, path, flags, WANTED)).await?;
         Ok(Metadata { statx })
     }
 
     /// Asks for an open file.
     pub(super) async fn of_open(fd: impl IntoOpFd) -> io::Result<Metadata> {
-        let statx = submit(Statx::new(fd, c"", libc::AT_EMPTY_PATH, WANTED)).await?;
+        let statx = submit_file(Statx::new(fd, c"", libc::AT_EMPTY_PATH, WANTED)).await?;
         Ok(Metadata { statx })
     }
 

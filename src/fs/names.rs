@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Metadata, pool};
-use crate::op::{CWD, LinkAt, RenameAt, SymlinkAt, UnlinkAt, submit};
+use crate::op::{CWD, LinkAt, RenameAt, SymlinkAt, UnlinkAt, submit_file};
 
 /// Gives a file another name, on the same file system; what had that name is replaced.
 /// `IORING_OP_RENAMEAT`.
@@ -18,7 +18,7 @@ use crate::op::{CWD, LinkAt, RenameAt, SymlinkAt, UnlinkAt, submit};
 ///
 /// It may have been done; it is never done by half.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
-    submit(RenameAt::new(CWD, from.as_ref(), CWD, to.as_ref(), 0)).await
+    submit_file(RenameAt::new(CWD, from.as_ref(), CWD, to.as_ref(), 0)).await
 }
 
 /// Removes a file, or a symbolic link itself. `IORING_OP_UNLINKAT`.
@@ -31,7 +31,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 ///
 /// It may have been done.
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
-    submit(UnlinkAt::new(CWD, path.as_ref(), 0)).await
+    submit_file(UnlinkAt::new(CWD, path.as_ref(), 0)).await
 }
 
 /// Gives a file one more name. `IORING_OP_LINKAT`, before Linux 5.15 on the blocking pool.
@@ -41,7 +41,7 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 /// Those of `link(2)`.
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref(), link.as_ref());
-    let answer = submit(LinkAt::new(CWD, original, CWD, link, 0)).await;
+    let answer = submit_file(LinkAt::new(CWD, original, CWD, link, 0)).await;
     if pool::lacks_opcode(&answer) {
         let (original, link) = (original.to_owned(), link.to_owned());
         return pool::run(move || std::fs::hard_link(original, link)).await;
@@ -57,7 +57,7 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 /// Those of `symlink(2)`.
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref(), link.as_ref());
-    let answer = submit(SymlinkAt::new(original, CWD, link)).await;
+    let answer = submit_file(SymlinkAt::new(original, CWD, link)).await;
     if pool::lacks_opcode(&answer) {
         let (original, link) = (original.to_owned(), link.to_owned());
         return pool::run(move || std::os::unix::fs::symlink(original, link)).await;

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use super::File;
-use crate::op::{CWD, OpenAt, SharedFd, submit};
+use crate::op::{CWD, OpenAt, SharedFd, submit, submit_file};
 
 /// How a file is opened: by the names of [`std::fs::OpenOptions`], with what `OpenOptionsExt` has
 /// as inherent methods, and what io_uring adds.
@@ -174,8 +174,8 @@ impl OpenOptions {
                 Ok(file)
             }
             Err(error) if waits && error.raw_os_error() == Some(libc::ENXIO) => {
-                let named = submit(OpenAt::new(CWD, path, libc::O_PATH, 0)).await?;
-                let mut named = File::from_fd(named.into(), 0);
+                let named = submit_file(OpenAt::new(CWD, path, libc::O_PATH, 0)).await?;
+                let named = File::from_fd(named.into(), 0);
                 if !named.is_fifo() {
                     return Err(error);
                 }
@@ -220,7 +220,7 @@ impl OpenOptions {
 /// again, and so does this: a signal comes before anything is made, on local file systems at least.
 async fn open_through_signals(path: &Path, flags: i32, mode: u32) -> io::Result<OwnedFd> {
     loop {
-        match submit(OpenAt::new(CWD, path, flags, mode)).await {
+        match submit_file(OpenAt::new(CWD, path, flags, mode)).await {
             Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
             result => return result,
         }
@@ -228,7 +228,8 @@ async fn open_through_signals(path: &Path, flags: i32, mode: u32) -> io::Result<
 }
 
 /// Opens what is open once more, and waits for it if it is a FIFO: with `O_CREAT` the kernel does
-/// not try without waiting, and by its number the file cannot be gone.
+/// not try without waiting, and by its number the file cannot be gone. Counts for no limit: whom it
+/// waits for might be behind it.
 async fn open_again(fd: &SharedFd, flags: i32) -> io::Result<SharedFd> {
     let path = format!("/proc/thread-self/fd/{}", fd.as_raw_fd());
     let flags = (flags & !(libc::O_EXCL | libc::O_TRUNC)) | libc::O_CREAT;

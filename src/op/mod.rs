@@ -168,6 +168,7 @@ pub use self::socket::Socket;
 pub use self::splice::Splice;
 pub use self::statx::{Statx, StatxResult};
 pub use self::submission::{Submission, submit};
+pub(crate) use self::submission::{has_file_limit, submit_file};
 pub use self::symlink_at::SymlinkAt;
 pub use self::sync_file_range::SyncFileRange;
 pub use self::table::{Class, Fault, OPCODES, OpcodeRow};

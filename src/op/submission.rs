@@ -44,6 +44,8 @@ pub struct Submission<T: Op> {
     ring: Option<Rc<Ring>>,
     key: SlotKey,
     stage: Stage,
+    /// It counts for the limit of operations on files.
+    of_file: bool,
     site: &'static Location<'static>,
 }
 
@@ -75,6 +77,17 @@ pub fn submit<T: Op>(op: T) -> Submission<T> {
     Submission::new(op, None)
 }
 
+/// As [`submit`], for what may need a kernel worker or a disk: beyond the limit of
+/// [`Builder::file_ops`](crate::runtime::Builder::file_ops) it waits until others have ended. Not
+/// for what waits for somebody else, a FIFO's peer say, who may be behind it.
+#[track_caller]
+#[inline]
+pub(crate) fn submit_file<T: Op>(op: T) -> Submission<T> {
+    let mut submission = Submission::new(op, None);
+    submission.of_file = true;
+    submission
+}
+
 impl<T: Op> Submission<T> {
     #[track_caller]
     #[inline]
@@ -84,6 +97,7 @@ impl<T: Op> Submission<T> {
             ring,
             key: SlotKey { index: 0, sequence: 0 },
             stage: Stage::New,
+            of_file: false,
             site: Location::caller(),
         }
     }
@@ -313,8 +327,14 @@ impl<T: Op> Submission<T> {
             }
             return Poll::Ready(Completion::unsupported(sqe.opcode));
         }
-        // SAFETY: O1 is `T`'s promise; O2: `op` stays in `self`, and `drop` hands it to `orphan`.
-        self.key = unsafe { ring.submit(reserved, sqe, waiter, self.site) };
+        self.key = if self.of_file {
+            // SAFETY: as below.
+            unsafe { ring.submit_file(reserved, sqe, waiter, self.site) }
+        } else {
+            // SAFETY: O1 is `T`'s promise; O2: `op` stays in `self`, and `drop` hands it to
+            // `orphan`.
+            unsafe { ring.submit(reserved, sqe, waiter, self.site) }
+        };
         self.stage = Stage::Submitted;
         Poll::Pending
     }
@@ -388,6 +408,11 @@ impl<T: Op> Drop for Submission<T> {
         // SAFETY: the stage was not `Done`, so the op is here, and the kernel does not have it.
         unsafe { self.op.assume_init_drop() };
     }
+}
+
+/// Whether the current runtime limits operations on files.
+pub(crate) fn has_file_limit() -> bool {
+    ring::current().is_some_and(|ring| ring.limits_files())
 }
 
 /// What is to be done behind a detached op: when it is dropped.

@@ -72,6 +72,7 @@ impl Ring {
     /// answers end them.
     pub(crate) fn asked_by_fd(&self, fd: i32, fixed: bool) {
         self.inner.borrow_mut().slots.asked_by_fd(fd, fixed);
+        self.end_waiting(fd, fixed);
     }
 
     /// Like `ask`, for a caller that submits the cancel itself, to see its answer. After `Send` the

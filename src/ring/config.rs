@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) cq_entries: Option<u32>,
     /// Caps of the kernel's workers for this ring: bounded (files) and unbounded (all else).
     pub(crate) io_workers: Option<(u32, u32)>,
+    /// How many operations on files the kernel has at a time.
+    pub(crate) file_ops: Option<usize>,
     pub(crate) buffer_pool: BufferPool,
     pub(crate) pretend: Option<Pretend>,
     pub(crate) chaos: Option<u64>,

@@ -38,6 +38,7 @@ mod completion;
 mod config;
 mod current;
 mod dispatch;
+mod gate;
 mod id;
 #[cfg_attr(ringspun_model, allow(dead_code, reason = "the model answers for some"))]
 pub(crate) mod kernel;
@@ -118,6 +119,7 @@ struct Inner {
     kernel: Option<Kernel>,
     slots: Slots,
     backlog: Backlog,
+    gate: gate::Gate,
     cancels: VecDeque<SlotKey>,
     notifier_armed: bool,
     counters: Counters,
@@ -136,6 +138,7 @@ impl Ring {
             kernel: Some(kernel),
             slots: Slots::new(),
             backlog: Backlog::default(),
+            gate: gate::Gate::new(config.file_ops),
             cancels: VecDeque::new(),
             notifier_armed: false,
             counters: Counters::default(),
@@ -417,7 +420,7 @@ impl Ring {
     #[inline]
     pub(crate) fn needs_enter(&self) -> bool {
         let mut inner = self.inner.borrow_mut();
-        if !inner.backlog.is_empty() || !inner.cancels.is_empty() || !inner.notifier_armed {
+        if inner.has_waiting() || !inner.notifier_armed {
             return true;
         }
         let Some(kernel) = &mut inner.kernel else { return false };
@@ -531,6 +534,7 @@ impl Inner {
             self.cancels.pop_front();
         }
         let slots = &mut self.slots;
+        self.gate.let_in(slots, &mut self.backlog);
         while let Some(chain) = self.backlog.front(&mut |sqe| match UserData::decode(sqe.user_data)
         {
             UserData::Op { index, sequence_low } => slots.is_queued(index, sequence_low),

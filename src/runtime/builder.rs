@@ -82,6 +82,7 @@ impl Builder {
                 sq_entries: ring::SQ_ENTRIES_DEFAULT,
                 cq_entries: None,
                 io_workers: None,
+                file_ops: None,
                 buffer_pool: BufferPool::new(),
                 pretend: None,
                 chaos: None,
@@ -184,6 +185,53 @@ impl Builder {
     /// divided by the number of cores, but at least (1, 2).
     pub fn io_workers(mut self, caps: (u32, u32)) -> Builder {
         self.ring.io_workers = Some(caps);
+        self
+    }
+
+    /// How many operations of [`fs`](crate::fs) the kernel has at a time, for each core; no limit
+    /// by default, and at least 1. What is more waits for others to end, first come, first served.
+    ///
+    /// For disks that get slower by deep queues, and so that a burst of cold reads leaves kernel
+    /// workers to others. What counts is each op for itself, from its hand-over to the kernel's
+    /// last answer, also when nobody awaits it any more: an open, a read, a write, a sync, a
+    /// rename. So operations that are made of several cannot wait for each other.
+    ///
+    /// Not counted is what waits for somebody else, and may for ever: reads and writes of FIFOs,
+    /// terminals and the like, and the open of a FIFO (but with `create`, by which the kernel
+    /// opens any file in the same way). Nor are direct calls that never wait, calls on the blocking
+    /// pool, and ops of one's own ([`op`](crate::op),
+    /// [`AsyncIoUring`](crate::uring::AsyncIoUring)).
+    ///
+    /// # The limits of each kind of I/O
+    ///
+    /// | what | limit | beyond it |
+    /// |---|---|---|
+    /// | calls without an opcode: names, directories, [`spawn_blocking`](crate::spawn_blocking) | [`blocking_threads`](Builder::blocking_threads) | waits for a thread, as a future |
+    /// | threads of the kernel, for files and for all else | [`io_workers`](Builder::io_workers) | waits in the kernel |
+    /// | operations on files | `file_ops` | waits in user space, as a future |
+    /// | received bytes that nobody has taken | [`buffer_pool`](Builder::buffer_pool) | waits in the peer |
+    /// | entries for one system call | [`entries`](Builder::entries) | waits for the next call |
+    /// | connections of a server | `Server::max_connections` | waits in the backlog, or is refused |
+    ///
+    /// Ops on sockets and pipes hold no thread while they wait ([`Splice`](crate::op::Splice) and
+    /// [`Tee`](crate::op::Tee) do).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = ringspun::runtime::Builder::new().file_ops(64).build()?;
+    /// runtime.block_on(async {
+    ///     let names = (0..1000).map(|_| ringspun::spawn(ringspun::fs::read("/proc/self/comm")));
+    ///     for name in names.collect::<Vec<_>>() {
+    ///         assert!(name.await.expect("no panic").is_ok());
+    ///     }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn file_ops(mut self, limit: usize) -> Builder {
+        self.ring.file_ops = Some(limit.max(1));
         self
     }
 

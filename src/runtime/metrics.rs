@@ -35,6 +35,13 @@ pub struct Metrics {
     pub ops_awaited: usize,
     /// Ops in flight whose future is gone, now.
     pub ops_orphaned: usize,
+    /// Operations on files that the kernel has, now; 0 without a limit
+    /// ([`Builder::file_ops`](super::Builder::file_ops)).
+    pub file_ops: usize,
+    /// The most there were at a time.
+    pub file_ops_max: usize,
+    /// Those that wait for others to end, now.
+    pub file_ops_waiting: usize,
     /// Pooled buffers that somebody has, now.
     pub buffers_out: usize,
     /// How often an op found no pooled buffer.
@@ -59,6 +66,7 @@ impl Metrics {
     pub(crate) fn of(core: &Core) -> Metrics {
         let ring = core.ring.counters();
         let pool = core.pool.stats();
+        let files = core.ring.file_ops();
         let (buffers_out, buffers_empty) = core.ring.buffer_counts();
         Metrics {
             uptime: Instant::now() - core.started,
@@ -74,6 +82,9 @@ impl Metrics {
             backlog_max: ring.backlog_max,
             ops_awaited: core.ring.awaited(),
             ops_orphaned: core.ring.orphans(),
+            file_ops: files.in_flight,
+            file_ops_max: files.in_flight_max,
+            file_ops_waiting: files.waiting,
             buffers_out,
             buffers_empty,
             tasks: core.tasks.len(),

@@ -8,9 +8,11 @@
 mod blocking;
 mod cores;
 mod ecosystem;
+mod file_ops;
 mod flood;
 mod fs;
 mod handle;
+mod io_workers;
 mod link;
 mod net;
 mod op;

@@ -9,7 +9,9 @@ use std::task::{Context, Poll, ready};
 use super::{Asking, Kind, Nature, Place, Reading, Writing};
 use crate::blocking::spawn_blocking;
 use crate::fs::File;
-use crate::op::{PollAdd, Read, Statx, Write, now, submit};
+use crate::op::{
+    Op, PollAdd, Read, Statx, Submission, Write, has_file_limit, now, submit, submit_file,
+};
 
 impl File {
     /// Reads at the cursor. What [`read`](File::read) is made of, for implementations of traits.
@@ -253,7 +255,7 @@ impl File {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
         let asking = match &mut self.cursor.asking {
             Some(asking) => asking,
-            asking if self.cursor.nature.is_some_and(|nature| nature.kind == Kind::Block) => {
+            asking if self.cursor.nature.get().is_some_and(|nature| nature.kind == Kind::Block) => {
                 let file = std::fs::File::from(self.fd.as_fd().try_clone_to_owned()?);
                 let seek = move || io::Seek::seek(&mut &file, SeekFrom::End(0));
                 asking.insert(Asking::Seek(spawn_blocking(seek)))
@@ -261,7 +263,7 @@ impl File {
             asking => {
                 let flags = libc::AT_EMPTY_PATH;
                 let statx = Statx::new(&self.fd, c"", flags, libc::STATX_SIZE);
-                asking.insert(Asking::Statx(submit(statx)))
+                asking.insert(Asking::Statx(submit_file(statx)))
             }
         };
         let end = match asking {
@@ -288,12 +290,12 @@ impl File {
     }
 
     /// Whether it is a pipe, by a name or without one.
-    pub(in crate::fs) fn is_fifo(&mut self) -> bool {
+    pub(in crate::fs) fn is_fifo(&self) -> bool {
         self.nature().is_ok_and(|nature| nature.fifo)
     }
 
-    fn nature(&mut self) -> io::Result<Nature> {
-        if let Some(nature) = self.cursor.nature {
+    fn nature(&self) -> io::Result<Nature> {
+        if let Some(nature) = self.cursor.nature.get() {
             return Ok(nature);
         }
         let (mode, _) = now::file_status(self.fd.as_fd())?;
@@ -306,7 +308,16 @@ impl File {
         let fifo = mode & libc::S_IFMT == libc::S_IFIFO;
         let append = flags & libc::O_APPEND != 0;
         let direct = flags & libc::O_DIRECT != 0 && kind != Kind::Stream;
-        Ok(*self.cursor.nature.insert(Nature { kind, fifo, append, direct }))
+        let nature = Nature { kind, fifo, append, direct };
+        self.cursor.nature.set(Some(nature));
+        Ok(nature)
+    }
+
+    /// The future of a read or write. It counts for the limit of operations on files, unless it is
+    /// that of a stream, which waits for others and may never end.
+    pub(in crate::fs) fn submit<T: Op>(&self, op: T) -> Submission<T> {
+        let stream = || self.nature().is_ok_and(|nature| nature.kind == Kind::Stream);
+        if has_file_limit() && !stream() { submit_file(op) } else { submit(op) }
     }
 
     /// How long the rest of the file is, as far as that is known without asking.

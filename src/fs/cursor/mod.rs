@@ -23,7 +23,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::blocking::BlockingHandle;
 use crate::buf::{IoBufMut, Slice};
-use crate::op::{PollAdd, Read, Statx, Submission, Write, submit};
+use crate::op::{PollAdd, Read, Statx, Submission, Write, submit, submit_file};
 
 /// The most that one read or write moves, unless set otherwise. As in tokio.
 const MOST: usize = 2 * 1024 * 1024;
@@ -35,7 +35,7 @@ const STREAK_MAX: usize = 1024 * 1024;
 pub(super) struct Cursor {
     /// Clones of the file share it.
     place: Rc<Cell<Place>>,
-    nature: Option<Nature>,
+    nature: Cell<Option<Nature>>,
     reading: Option<Reading>,
     writing: Option<Writing>,
     /// The future that had asked for `writing` is gone.
@@ -105,7 +105,7 @@ impl Cursor {
     fn on(place: Rc<Cell<Place>>, nature: Option<Nature>, most: usize) -> Cursor {
         Cursor {
             place,
-            nature,
+            nature: Cell::new(nature),
             reading: None,
             writing: None,
             abandoned: false,
@@ -122,7 +122,7 @@ impl Cursor {
 
     /// The same place, for another handle.
     pub(super) fn share(&self) -> Cursor {
-        Cursor::on(Rc::clone(&self.place), self.nature, self.most)
+        Cursor::on(Rc::clone(&self.place), self.nature.get(), self.most)
     }
 
     /// What a plain file has to do to be where this is; none for what has no place.
@@ -149,7 +149,7 @@ impl Cursor {
     }
 
     fn is_stream(&self) -> bool {
-        self.nature.is_some_and(|nature| nature.kind == Kind::Stream)
+        self.nature.get().is_some_and(|nature| nature.kind == Kind::Stream)
     }
 
     /// A new read of a file begins: what an earlier one left is old.
@@ -206,7 +206,9 @@ impl Cursor {
         buf.reserve(len);
         self.streak = 0;
         let op = Read::new(file, buf.slice_mut(..len), offset);
-        self.reading = Some(Reading::Op(submit(op), offset));
+        // A read of a stream waits for others.
+        let op = if self.is_stream() { submit(op) } else { submit_file(op) };
+        self.reading = Some(Reading::Op(op, offset));
     }
 
     fn start_write(&mut self, file: impl crate::op::IntoOpFd, bufs: &[IoSlice<'_>], offset: u64) {
@@ -217,7 +219,9 @@ impl Cursor {
             copy.extend_from_slice(&buf[..buf.len().min(room)]);
         }
         self.streak = 0;
-        self.writing = Some(Writing::Op(submit(Write::new(file, copy, offset)), offset));
+        let op = Write::new(file, copy, offset);
+        let op = if self.is_stream() { submit(op) } else { submit_file(op) };
+        self.writing = Some(Writing::Op(op, offset));
     }
 
     /// Copies out what a read got; what does not fit is held for the next one if it is a stream's.
@@ -268,7 +272,7 @@ impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cursor")
             .field("place", &self.place.get())
-            .field("nature", &self.nature)
+            .field("nature", &self.nature.get())
             .field("reading", &self.reading.is_some())
             .field("writing", &self.writing.is_some())
             .field("held", &self.held.len())

@@ -13,6 +13,7 @@ fn ring() -> Rc<Ring> {
         sq_entries: 8,
         cq_entries: None,
         io_workers: None,
+        file_ops: None,
         buffer_pool: BufferPool::new().small(64, 4).held_max(4),
         pretend: None,
         chaos: None,

@@ -50,6 +50,7 @@ impl Slots {
             None => (None, false),
         };
         self.awaited -= usize::from(queued);
+        self.leave_gate(key.index);
         let follower = follower.filter(|follower| {
             self.find_key(*follower).is_some_and(|slot| {
                 slot.leader_pending = false;

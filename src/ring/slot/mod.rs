@@ -20,6 +20,7 @@
 
 mod answer;
 mod cancel;
+mod gate;
 mod orphan;
 
 use std::collections::VecDeque;
@@ -27,7 +28,9 @@ use std::panic::Location;
 use std::task::Waker;
 
 pub(crate) use self::answer::{Abandoned, Asked, Effect, Filed, Item, Polled, Reaper};
+use self::gate::Gate;
 use super::completion::{Answer, Ask, is_restart};
+use super::gate::FileOps;
 use super::kernel::{CQE_F_BUFFER, CQE_F_MORE, names_descriptor};
 use crate::wake::LocalWaker;
 
@@ -137,6 +140,7 @@ struct Slot {
     cancel: CancelState,
     /// The member of the chain before it has not completed.
     leader_pending: bool,
+    gate: Gate,
 }
 
 const _: () = assert!(size_of::<Slot>() == 64);
@@ -153,11 +157,13 @@ pub(crate) struct Slots {
     awaited: usize,
     /// Orphaned.
     orphans: usize,
+    file_ops: FileOps,
 }
 
 impl Slots {
     pub(crate) fn new() -> Slots {
-        Slots { slots: Vec::new(), free: NONE, sequence: 1, awaited: 0, orphans: 0 }
+        let file_ops = FileOps::default();
+        Slots { slots: Vec::new(), free: NONE, sequence: 1, awaited: 0, orphans: 0, file_ops }
     }
 
     /// Ops that a live future may wait for.
@@ -212,6 +218,7 @@ impl Slots {
             ask: Ask::Nobody,
             cancel: CancelState::Unasked,
             leader_pending: false,
+            gate: Gate::Outside,
         });
         SlotKey { index, sequence }
     }
@@ -358,6 +365,7 @@ impl Slots {
         slot.answer = answer;
         let waiter = slot.waiter.take();
         self.awaited -= 1;
+        self.leave_gate(index);
         Filed::Done(waiter)
     }
 
@@ -393,7 +401,9 @@ impl Slots {
                 }
                 slot.stage = Stage::Completed;
                 self.awaited -= 1;
-                slot.waiter.take().map_or(Effect::None, Effect::Wake)
+                let effect = slot.waiter.take().map_or(Effect::None, Effect::Wake);
+                self.leave_gate(index);
+                effect
             }
             Stage::Streaming => {
                 let full = slot.stream_mut().is_some_and(|stream| {
@@ -412,7 +422,12 @@ impl Slots {
                 self.awaited -= usize::from(!more);
                 effect
             }
-            Stage::Orphaned => self.complete_orphan(key, answer, more),
+            Stage::Orphaned => {
+                if !more {
+                    self.leave_gate(index);
+                }
+                self.complete_orphan(key, answer, more)
+            }
             Stage::Free | Stage::Reserved | Stage::Queued | Stage::Completed | Stage::Lost => {
                 return (Effect::Stale, None);
             }
@@ -474,6 +489,7 @@ impl Slots {
 
     #[inline]
     fn free(&mut self, index: u32) {
+        self.leave_gate(index);
         let slot = &mut self.slots[index as usize];
         debug_assert!(slot.waiter.is_none());
         if slot.extra.is_some() {

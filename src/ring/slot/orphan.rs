@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::answer::{Abandoned, Asked, Effect, Reaper};
+use super::gate::Gate;
 use super::{Meta, Orphan, SlotKey, Slots, Stage};
 use crate::ring::completion::{Answer, Ask, Completion};
 use crate::ring::kernel::{CQE_F_MORE, OP_POLL_ADD, OP_TIMEOUT};
@@ -143,12 +144,14 @@ impl Slots {
             lost.push(slot.meta());
             waiters.extend(slot.waiter.take());
             slot.stage = Stage::Lost;
+            slot.gate = Gate::Outside;
             if let Some(extra) = slot.extra.take() {
                 Box::leak(extra);
             }
         }
         self.awaited = 0;
         self.orphans = 0;
+        (self.file_ops.in_flight, self.file_ops.waiting) = (0, 0);
         (lost, waiters)
     }
 }

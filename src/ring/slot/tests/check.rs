@@ -1,5 +1,6 @@
 //! What has to hold after each step of a walk.
 
+use super::super::Gate;
 use super::{Front, ModelOp, NONE, Ordering, Stage, Walk};
 
 impl Walk {
@@ -21,9 +22,20 @@ impl Walk {
         expected.sort_unstable();
         let keys: Vec<u64> = self.slots.in_flight().iter().map(|key| key.sequence).collect();
         assert_eq!(keys, expected);
+        self.check_gate();
         for woken in &self.wakers {
             assert!(woken.0.load(Ordering::Relaxed) <= 1, "woken twice");
         }
+    }
+
+    /// What counts as an operation on a file is in flight, and is counted once.
+    fn check_gate(&self) {
+        let at = |gate| self.slots.slots.iter().filter(|slot| slot.gate == gate).count();
+        let counts = self.slots.file_ops();
+        assert_eq!((counts.in_flight, counts.waiting), (at(Gate::Inside), at(Gate::Waits)));
+        assert!(counts.in_flight_max >= counts.in_flight);
+        let mut gated = self.slots.slots.iter().filter(|slot| slot.gate != Gate::Outside);
+        assert!(gated.all(super::super::Slot::is_in_flight));
     }
 
     /// Every slot that no op has is on the free list, once.

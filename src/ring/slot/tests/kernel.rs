@@ -121,6 +121,8 @@ impl Walk {
             let op = &self.ops[&sequence];
             let (key, alive) = (op.key, op.front == Front::Queued);
             assert_eq!(self.slots.is_queued(key.index, key.sequence as u32), alive);
+            let waits = self.slots.waits_at_gate(key);
+            assert_eq!(self.slots.let_in(key), waits);
             assert_eq!(self.slots.sent(key.index, key.sequence as u32), alive);
             if alive {
                 let op = self.op(sequence);

@@ -169,6 +169,9 @@ impl Walk {
             self.slots.start_streaming(key, local, meta(), queued, usize::MAX);
         } else {
             self.slots.start(key, local, meta(), queued);
+            if self.below(3) == 0 {
+                self.slots.enter_gate(key, queued);
+            }
         }
         let op = self.op(sequence);
         op.streaming = streaming;
