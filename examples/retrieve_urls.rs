@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use ringspun::net::TcpStream;
-use ringspun::task::JoinSet;
+use ringspun::scope::{AllOk, scope};
 use ringspun::time::timeout;
 
 use common::Stop;
@@ -62,28 +62,30 @@ async fn retrieve(options: Options) -> io::Result<()> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let started = Instant::now();
     let count = options.urls.len();
-    let mut tasks = JoinSet::new();
-    for url in options.urls {
-        tasks.spawn(async move {
-            let fetched =
-                timeout(deadline, fetch(&url)).await.unwrap_or_else(|late| Err(late.into()));
-            (fetched, url, started.elapsed())
-        });
-    }
-    let mut successes = 0;
-    while let Some(joined) = tasks.join_next().await {
-        let (fetched, url, time) = joined?;
-        match fetched {
-            Ok(Fetched { status: status @ 200..=299, body }) => {
-                successes += 1;
-                let (len, time) = (body.len(), time.as_millis());
-                ringspun::println!("{status} {len:>9} bytes {time:>6} ms  {url}").await?;
-            }
-            Ok(Fetched { status, .. }) => ringspun::eprintln!("{url}: status {status}").await?,
-            Err(error) => ringspun::eprintln!("{url}: {error}").await?,
+    // Whatever ends this, an interrupt or a closed output too, leaves no task behind.
+    let kept = scope(AllOk::new(), async |scope| {
+        for url in options.urls {
+            scope.spawn(async move {
+                let fetched = timeout(deadline, fetch(&url)).await;
+                let fetched = fetched.unwrap_or_else(|late| Err(late.into()));
+                tell(&url, &fetched, started.elapsed()).await?;
+                Ok::<_, io::Error>(fetched.is_ok())
+            });
         }
+    });
+    let kept = kept.await?.into_iter().filter(|kept| *kept).count();
+    let time = started.elapsed().as_millis();
+    ringspun::eprintln!("{kept} of {count} in {time} ms").await
+}
+
+async fn tell(url: &str, fetched: &io::Result<Fetched>, time: Duration) -> io::Result<()> {
+    match fetched {
+        Ok(Fetched { status, body }) => {
+            let (len, time) = (body.len(), time.as_millis());
+            ringspun::println!("{status} {len:>9} bytes {time:>6} ms  {url}").await
+        }
+        Err(error) => ringspun::eprintln!("{url}: {error}").await,
     }
-    ringspun::eprintln!("{successes} of {count} in {} ms", started.elapsed().as_millis()).await
 }
 
 async fn fetch(url: &str) -> io::Result<Fetched> {
@@ -110,7 +112,10 @@ async fn fetch(url: &str) -> io::Result<Fetched> {
             source.bytes
         }
     };
-    Ok(Fetched { status: head.status, body })
+    match head.status {
+        status @ 200..=299 => Ok(Fetched { status, body }),
+        status => Err(io::Error::other(format!("status {status}"))),
+    }
 }
 
 /// Host with port, and path with query.

@@ -100,6 +100,7 @@
 //! | [`process`] | child processes | [`process::Command`] |
 //! | [`signal`] | signals of the system | [`signal::ctrl_c`] |
 //! | [`task`] | futures that are polled on their own | [`spawn`], [`task::JoinSet`] |
+//! | [`mod@scope`] | tasks that cannot outlive who spawned them | [`scope()`], [`scope::AllOk`] |
 //! | [`time`] | sleeping, deadlines, ticks | [`time::sleep`], [`time::timeout`] |
 //! | [`blocking`] | what would hold a core up | [`spawn_blocking`] |
 //! | `compat` | hyper, axum, rustls and others on top (features) | `compat::hyper` |
@@ -172,6 +173,8 @@ mod ring;
 #[cfg(not(loom))]
 pub mod runtime;
 #[cfg(not(loom))]
+pub mod scope;
+#[cfg(not(loom))]
 pub mod signal;
 pub mod task;
 #[cfg(not(loom))]
@@ -187,6 +190,8 @@ pub use blocking::spawn_blocking;
 pub use ring::kernel::model::control as model;
 #[cfg(all(feature = "macros", not(loom)))]
 pub use ringspun_macros::{main, test};
+#[cfg(not(loom))]
+pub use scope::scope;
 pub use task::spawn;
 
 /// The example of the README is a test.

@@ -11,7 +11,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{PipeWriter, Write as _};
+use std::io::{self, PipeWriter, Write as _};
 use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -28,6 +28,8 @@ use ringspun::op::{
     Send, SharedFd, Sqe, Write, link, stdin, submit,
 };
 use ringspun::runtime::{Builder, Runtime};
+use ringspun::scope::{All, AllOk, Scope, TaskScope, scope};
+use ringspun::task::ScopedValue;
 use ringspun::time::sleep;
 use ringspun::uring::{AsyncIoUring, AsyncWriter};
 
@@ -666,6 +668,86 @@ fn b11_buffered_readers_suspend() {
         heart.abort();
         assert!(beats.get() > 0, "somebody held the core up");
     });
+}
+
+/// A scope is not left before its children have ended, however its body ends.
+#[test]
+fn l5_scope_waits_for_children() {
+    const NAP: Duration = Duration::from_millis(200);
+    fn nap(scope: &Scope<io::Result<()>>, ended: &Rc<Cell<u32>>) {
+        for _ in 0..3 {
+            let ended = Rc::clone(ended);
+            let child = scope.spawn(async move {
+                sleep(NAP).await;
+                ended.set(ended.get() + 1);
+                Ok(())
+            });
+            let _forgotten = std::mem::ManuallyDrop::new(child);
+        }
+    }
+    let ended = Rc::new(Cell::new(0));
+    // It forgets every handle, and returns early.
+    let started = Instant::now();
+    block_on(scope(AllOk::new(), async |scope| nap(scope, &ended))).expect("none fails");
+    assert_eq!(ended.get(), 3);
+    assert!(started.elapsed() >= NAP);
+    // It fails, it panics, its time is over: children are cancelled, and gone when it is left.
+    ended.set(0);
+    let fails = async |scope: &Scope<io::Result<()>>| {
+        nap(scope, &ended);
+        Err(io::Error::other("early"))
+    };
+    block_on(scope(AllOk::new(), fails)).expect_err("it does");
+    assert_eq!(Rc::strong_count(&ended), 1);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        block_on(async {
+            let panics = async |scope: &Scope<io::Result<()>>| {
+                nap(scope, &ended);
+                assert!(ended.get() > 9, "on purpose");
+            };
+            drop(scope(AllOk::new(), panics).await);
+        });
+    }));
+    panicked.expect_err("it does");
+    assert_eq!(Rc::strong_count(&ended), 1);
+    let started = Instant::now();
+    let late = TaskScope::new(AllOk::new()).timeout(NAP / 10);
+    let late = block_on(late.run(async |scope| nap(scope, &ended)));
+    assert!(late.expect_err("it is").is_deadline());
+    assert!(started.elapsed() >= NAP / 10);
+    // It is interrupted from outside.
+    block_on(async {
+        let body = async |scope: &Scope<io::Result<()>>| nap(scope, &ended);
+        let scope = ringspun::time::timeout(NAP / 10, scope(AllOk::new(), body));
+        scope.await.expect_err("it waits for its children");
+        assert_eq!(Rc::strong_count(&ended), 1);
+    });
+    assert_eq!(ended.get(), 0);
+}
+
+/// Each task sees the values bound where it was spawned; a `thread_local!` is the core's.
+#[test]
+fn l8_a_child_inherits_bound_values() {
+    static USER: ScopedValue<&'static str> = ScopedValue::new();
+    thread_local! {
+        static LAST: Cell<&'static str> = const { Cell::new("nobody") };
+    }
+    async fn serve() -> (&'static str, &'static str) {
+        let user = USER.with(|user| *user);
+        LAST.set(user);
+        sleep(Duration::from_millis(5)).await;
+        (USER.with(|user| *user), LAST.get())
+    }
+    let seen = block_on(scope(All::new(), async |scope| {
+        for user in ["ann", "bob"] {
+            // The child of the child has it too.
+            USER.bind(user, || {
+                scope.spawn(async { ringspun::spawn(serve()).await.expect("no panic") })
+            });
+        }
+    }));
+    let seen = seen.into_iter().map(|seen| seen.expect("no panic")).collect::<Vec<_>>();
+    assert_eq!(seen, [("ann", "bob"), ("bob", "bob")], "the second is shared by the core");
 }
 
 /// What waits without blocking needs no care: channels of others, descriptors in a poll, sockets,

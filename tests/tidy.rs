@@ -15,11 +15,12 @@ use source::{Source, closing, is_word, root, sources, word_at, words_in};
 
 /// A module, what it may use, and why. From the bottom up: a row may name rows above it only. A new
 /// arrow is a new design: its reason goes here.
-const LAYERS: [(&str, &[&str], &str); 21] = [
+const LAYERS: [(&str, &[&str], &str); 22] = [
     ("buf", &[], "memory knows nobody"),
     ("wake", &[], "the one thing that tasks, timers and slots have in common"),
     ("task", &["wake"], "tasks are woken; who wakes them is not known"),
     ("time", &["wake"], "timers wake; the clock is handed down by the runtime"),
+    ("scope", &["task", "time", "wake"], "children are tasks, a deadline ends them"),
     ("blocking", &["wake"], "a finished job wakes who waits for it"),
     ("ring/kernel", &["buf", "wake", "blocking"], "an emulated kernel needs threads"),
     ("ring", &["buf", "wake"], "slots wake; buffer rings hold buffers; ops are not known"),
@@ -44,7 +45,8 @@ const LAYERS: [(&str, &[&str], &str); 21] = [
 ];
 
 /// These are built on safe parts only.
-const WITHOUT_UNSAFE: [&str; 8] = ["net", "fs", "io", "time", "server", "compat", "pipe", "signal"];
+const WITHOUT_UNSAFE: [&str; 9] =
+    ["net", "fs", "io", "time", "scope", "server", "compat", "pipe", "signal"];
 
 /// Calls of libc outside of `ring/kernel/` that are no I/O.
 const LIBC_CALLS: [(&str, &str, &str); 2] = [

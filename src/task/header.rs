@@ -5,14 +5,16 @@
 //!  index 4, flags 1, born 3
 //! ```
 //!
-//! Name, join waker and panic payload are rare and share one word, `extra`, boxed when needed.
+//! Name, bindings, join waker and panic payload are rare and share one word, `extra`, boxed when
+//! needed.
 //!
 //! # Safety
 //!
 //! Other threads touch `core`, `state` and `inbox_next` only, and read `id`, `site`, `vtable`. The
 //! rest belongs to the task's own thread, or to whoever frees the header. What is in `extra` when
 //! a header is freed is a name at most, so that any thread may do it (T1): a join waker and a
-//! payload are there only while a join handle, which holds a local reference, wants them.
+//! payload are there only while a join handle, which holds a local reference, wants them; bindings
+//! go when the task ends, before the task list gives up its reference.
 
 #![allow(unsafe_code)]
 
@@ -22,6 +24,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 
 use super::Id;
+use super::bindings::Chain;
 use super::inbox::CoreShared;
 use super::raw::TaskVTable;
 use super::state::{Flags, Local, State};
@@ -57,6 +60,7 @@ pub(super) type Payload = Box<dyn Any + Send>;
 #[derive(Default)]
 struct Extra {
     name: Option<TaskName>,
+    bindings: Option<Chain>,
     join: Option<LocalWaker>,
     payload: Option<Payload>,
 }
@@ -125,6 +129,19 @@ impl Header {
 
     pub(super) fn keep_name(&self, name: TaskName) {
         self.with_extra(|extra| extra.get_or_insert_default().name = Some(name));
+    }
+
+    /// Keeps what is bound in the task's polls.
+    pub(super) fn keep_bindings(&self, bindings: Chain) {
+        self.with_extra(|extra| extra.get_or_insert_default().bindings = Some(bindings));
+    }
+
+    pub(super) fn bindings(&self) -> Option<Chain> {
+        self.with_extra(|extra| extra.as_ref().and_then(|extra| extra.bindings.clone()))
+    }
+
+    pub(super) fn take_bindings(&self) -> Option<Chain> {
+        self.with_extra(|extra| extra.as_mut().and_then(|extra| extra.bindings.take()))
     }
 
     /// Keeps whom to wake when the result is there. What comes back is to be dropped.

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::Id;
+use super::current;
 use super::header::Payload;
 use super::raw::TaskRef;
 use super::report;
@@ -81,6 +82,18 @@ impl<T> JoinHandle<T> {
             && !task.is_complete()
         {
             waker::abort(&waker::borrowed(task));
+        }
+    }
+
+    /// As [`JoinHandle::abort`], but where that can be, the future is dropped before this returns:
+    /// on the task's own core, unless the task is being polled, or this is called from the
+    /// destructors of many that are being ended.
+    pub(crate) fn end(&self) {
+        let Link::Task(task) = &self.link else { return };
+        let ended =
+            current::held().is_some_and(|tasks| tasks.is_home_of(task.header()) && tasks.end(task));
+        if !ended {
+            self.abort();
         }
     }
 

@@ -30,6 +30,7 @@
 //!   they hold one shared reference: the first takes it, the last gives it back. Both counts are
 //!   checked: too many end the process, as with `Arc`.
 
+mod bindings;
 mod blocks;
 mod core_bound;
 mod current;
@@ -40,6 +41,7 @@ mod join_set;
 mod raw;
 mod report;
 mod run_queue;
+mod scoped_value;
 mod state;
 mod sync;
 mod tasks;
@@ -60,6 +62,7 @@ pub use header::TaskName;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::JoinSet;
 pub use report::TaskInfo;
+pub use scoped_value::{Bound, ScopedValue};
 
 pub(crate) use current::EnterGuard;
 pub(crate) use inbox::CoreShared;

@@ -3,7 +3,7 @@
 //! ```text
 //!  State (atomic)   | references ............ 30 bits | ABORTED | NOTIFIED |
 //!  Local (plain)    | local references ...... 32 bits |
-//!  Flags (plain)    | OUTPUT | HANDLE | COMPLETE | CLOSED | QUEUED |
+//!  Flags (plain)    | BOUND | OUTPUT | HANDLE | COMPLETE | CLOSED | QUEUED |
 //! ```
 //!
 //! All local references together hold one reference of `State` while there are any (T5), so that
@@ -103,6 +103,8 @@ pub(super) const COMPLETE: u8 = 4;
 pub(super) const HANDLE: u8 = 8;
 /// The memory of the future holds the output (T4).
 pub(super) const OUTPUT: u8 = 16;
+/// The task is polled under bindings of its own.
+pub(super) const BOUND: u8 = 32;
 
 impl Flags {
     pub(super) fn new(flags: u8) -> Flags {

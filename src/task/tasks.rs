@@ -3,7 +3,7 @@
 //! ```text
 //!  spawn --> list (every unfinished task) --+
 //!                                           v
-//!  wake ---> run queue --> step: aborted? --yes--> drop the future ---+
+//!  wake ---> run queue --> step: aborted? --yes--> drop the future ---+ <-- end (at once)
 //!                           |                                         v
 //!                           +--> poll --Ready or panic--> finish: off the list, joiner woken
 //!                           |      |
@@ -14,7 +14,8 @@
 //! # Safety
 //!
 //! `Tasks` is neither `Send` nor `Sync`, and so is each `TaskRef`: what is done here is done on
-//! the tasks' own thread (T1). `busy` keeps a poll from happening inside a poll.
+//! the tasks' own thread (T1). `busy` keeps a poll from happening inside a poll. A future may be
+//! dropped while another is polled (`end`), but never the one that is: see `is_polled`.
 
 #![allow(unsafe_code)]
 
@@ -28,6 +29,7 @@ use std::task::Context;
 use slab::Slab;
 
 use super::Id;
+use super::bindings::{self, Chain};
 use super::blocks::Blocks;
 use super::current;
 use super::header::{Header, Origin, TaskName};
@@ -36,7 +38,7 @@ use super::join::JoinHandle;
 use super::raw::{self, Polled, TaskRef};
 use super::report::{self, TaskInfo};
 use super::run_queue::RunQueue;
-use super::state::{CLOSED, COMPLETE, HANDLE, QUEUED};
+use super::state::{BOUND, CLOSED, COMPLETE, HANDLE, QUEUED};
 use super::sync::{Arc, Cell};
 use super::turn::{Busy, Running};
 use super::waker;
@@ -51,6 +53,11 @@ pub(crate) struct Tasks {
     main: TaskRef,
     /// Whose code runs, for `task::id`.
     running: Cell<Option<NonNull<Header>>>,
+    /// Who was running when the first of those was ended that are being ended now: if a task is
+    /// polled meanwhile, it is this one, or the running one.
+    interrupted: Cell<Option<NonNull<Header>>>,
+    /// How many `end` are on the stack.
+    ending: Cell<u32>,
     busy: Cell<bool>,
     refusing: Cell<bool>,
     refused_depth: Cell<u32>,
@@ -67,6 +74,9 @@ const SPARE_MAX: usize = 4096;
 /// How deep the destructors of refused futures may spawn futures that are refused. Deeper ones are
 /// leaked, for the alternative is the end of the stack.
 const REFUSED_DEPTH_MAX: u32 = 100;
+
+/// How deep the destructors of ended tasks may end others at once. Deeper ones end in their turn.
+const ENDING_DEPTH_MAX: u32 = 16;
 
 impl Tasks {
     /// A core without tasks, for this thread. `notify` ends its sleep.
@@ -93,6 +103,8 @@ impl Tasks {
             list: RefCell::new(Slab::new()),
             main,
             running: Cell::new(None),
+            interrupted: Cell::new(None),
+            ending: Cell::new(0),
             busy: Cell::new(false),
             refusing: Cell::new(false),
             refused_depth: Cell::new(0),
@@ -152,6 +164,9 @@ impl Tasks {
         if let Some(name) = name {
             task.header().keep_name(name);
         }
+        if bindings::any() {
+            inherit(task.header());
+        }
         place.insert(task.clone());
         drop(list);
         self.queue.push(task.clone());
@@ -163,7 +178,8 @@ impl Tasks {
     pub(crate) fn drain_inbox(&self) {
         self.shared.drain(|header| self.queue(*header));
         for closure in self.shared.take_closures() {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(closure)) {
+            let run = || bindings::apart(closure);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
                 report::unseen_panic(&self.shared, None, "a closure sent to the core", payload);
             }
         }
@@ -173,7 +189,26 @@ impl Tasks {
     /// Answers how many turns were given. A panic of a task ends that task; one of `main` comes
     /// through.
     pub(crate) fn run(&self, budget: usize, main: &mut dyn FnMut(&mut Context<'_>)) -> usize {
-        let _busy = Busy::new(&self.busy);
+        let _busy = Busy::new(&self.busy, &self.interrupted);
+        if bindings::any() {
+            return self.run_apart(budget, main);
+        }
+        self.run_ready(budget, main)
+    }
+
+    /// What is bound around the loop is for main, not for tasks.
+    #[cold]
+    fn run_apart(&self, budget: usize, main: &mut dyn FnMut(&mut Context<'_>)) -> usize {
+        let outside = bindings::current();
+        let _apart = bindings::enter(None);
+        self.run_ready(budget, &mut |cx| {
+            let _entered = bindings::enter(outside.clone());
+            main(cx);
+        })
+    }
+
+    #[inline]
+    fn run_ready(&self, budget: usize, main: &mut dyn FnMut(&mut Context<'_>)) -> usize {
         for turns in 0..budget {
             let Some(task) = self.queue.pop() else { return turns };
             self.step(&task, main);
@@ -221,14 +256,14 @@ impl Tasks {
     /// and closures that have not run are dropped. May be called again, which does nothing.
     pub(crate) fn shutdown(self: &Rc<Tasks>) {
         let _entered = self.enter();
-        self.end_all();
+        bindings::apart(|| self.end_all());
     }
 
     fn end_all(&self) {
         if self.refusing.get() {
             return;
         }
-        let _busy = Busy::new(&self.busy);
+        let _busy = Busy::new(&self.busy, &self.interrupted);
         self.refusing.set(true);
         // Refused spawns add none, so one round ends all.
         let tasks: Vec<TaskRef> = self.list.borrow().iter().map(|(_, task)| task.clone()).collect();
@@ -284,9 +319,28 @@ impl Tasks {
     #[inline]
     fn step(&self, task: &TaskRef, main: &mut dyn FnMut(&mut Context<'_>)) {
         let header = task.header();
-        if header.flags.has(CLOSED) {
+        if header.flags.has(CLOSED | BOUND) {
+            return self.step_bound(task, main);
+        }
+        self.step_open(task, main);
+    }
+
+    /// The rare turns: of a task that is closed, or that has bindings.
+    #[cold]
+    fn step_bound(&self, task: &TaskRef, main: &mut dyn FnMut(&mut Context<'_>)) {
+        if task.header().flags.has(CLOSED) {
             return;
         }
+        let bindings = task.header().bindings();
+        let entered = bindings::enter(bindings.clone());
+        self.step_open(task, main);
+        drop(entered);
+        self.unbind(task, bindings);
+    }
+
+    #[inline]
+    fn step_open(&self, task: &TaskRef, main: &mut dyn FnMut(&mut Context<'_>)) {
+        let header = task.header();
         if header.state.is_aborted() {
             return self.cancel(task);
         }
@@ -322,18 +376,56 @@ impl Tasks {
         }
     }
 
-    /// Ends a task that is not being polled: the future is dropped.
+    /// Drops the future of a task at once. False if it has to wait for the task's turn: it is being
+    /// polled, or too many are being ended already.
+    pub(super) fn end(&self, task: &TaskRef) -> bool {
+        if task.header().flags.has(CLOSED) {
+            return true;
+        }
+        let depth = self.ending.get();
+        if depth >= ENDING_DEPTH_MAX || self.is_polled(task) {
+            return false;
+        }
+        self.ending.set(depth + 1);
+        self.cancel(task);
+        self.ending.set(depth);
+        true
+    }
+
+    /// True if a poll of the task is on the stack.
+    fn is_polled(&self, task: &TaskRef) -> bool {
+        [self.running.get(), self.interrupted.get()].contains(&Some(task.pointer()))
+    }
+
+    /// Ends a task that is not being polled: the future is dropped, under the task's bindings.
     #[cold]
     fn cancel(&self, task: &TaskRef) {
+        let interrupted = self.interrupted.get();
+        if interrupted.is_none() {
+            self.interrupted.set(self.running.get());
+        }
         let running = Running::new(&self.running, task);
         task.header().flags.set(CLOSED);
-        // SAFETY: the caller found CLOSED off, so the future was there; it is set now; `busy`: no
-        // poll is going on.
-        if let Err(payload) = unsafe { task.drop_future() } {
+        let bindings = task.header().bindings();
+        let entered = bindings::enter(bindings.clone());
+        // SAFETY: the caller found CLOSED off, so the future was there; it is set now; it is not
+        // being polled: `busy` in a turn, `is_polled` in `end`.
+        let dropped = unsafe { task.drop_future() };
+        drop(entered);
+        if let Err(payload) = dropped {
             task.header().keep_payload(payload);
         }
         drop(running);
+        self.interrupted.set(interrupted);
         self.finish(task);
+        self.unbind(task, bindings);
+    }
+
+    /// Lets go of what a task was polled under. Its values may end here, and panic.
+    fn unbind(&self, task: &TaskRef, bindings: Option<Chain>) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(bindings))) {
+            report::unseen_panic(&self.shared, Some(task), "a value bound in it", payload);
+        }
     }
 
     /// The future is gone and the result, if any, is in its place: the joiner is told.
@@ -341,6 +433,9 @@ impl Tasks {
     fn finish(&self, task: &TaskRef) {
         let header = task.header();
         header.flags.set(COMPLETE);
+        if header.flags.take(BOUND) {
+            self.unbind(task, header.take_bindings());
+        }
         if !header.flags.has(HANDLE) {
             report::discard_result(task);
         } else if let Some(join) = header.take_join()
@@ -368,11 +463,20 @@ impl Tasks {
     }
 }
 
+/// A new task takes what is bound where it is spawned.
+#[cold]
+fn inherit(header: &Header) {
+    if let Some(bindings) = bindings::current() {
+        header.keep_bindings(bindings);
+        header.flags.set(BOUND);
+    }
+}
+
 impl Drop for Tasks {
     fn drop(&mut self) {
         // Runtimes shut their tasks down. Whoever did not has no core for the destructors to spawn
         // on: there is no reference left that could be current.
         let _left = current::leave();
-        self.end_all();
+        bindings::apart(|| self.end_all());
     }
 }

@@ -7,18 +7,27 @@ use super::raw::TaskRef;
 use super::sync::Cell;
 
 /// No turn within a turn.
-pub(super) struct Busy<'a>(&'a Cell<bool>);
+pub(super) struct Busy<'a> {
+    busy: &'a Cell<bool>,
+    /// Begins anew: a turn may be given in the destructor of a task that is ended between turns.
+    interrupted: &'a Cell<Option<NonNull<Header>>>,
+    before: Option<NonNull<Header>>,
+}
 
-impl Busy<'_> {
-    pub(super) fn new(busy: &Cell<bool>) -> Busy<'_> {
+impl<'a> Busy<'a> {
+    pub(super) fn new(
+        busy: &'a Cell<bool>,
+        interrupted: &'a Cell<Option<NonNull<Header>>>,
+    ) -> Busy<'a> {
         assert!(!busy.replace(true), "a task may not turn the loop of its own core");
-        Busy(busy)
+        Busy { busy, interrupted, before: interrupted.replace(None) }
     }
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.set(false);
+        self.busy.set(false);
+        self.interrupted.set(self.before);
     }
 }
 

@@ -21,6 +21,7 @@ mod process;
 mod registered;
 mod review;
 mod runtime;
+mod scope;
 mod signal;
 mod stdio;
 mod support;
