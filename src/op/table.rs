@@ -191,8 +191,20 @@ impl fmt::Display for Unsupported {
 
 impl std::error::Error for Unsupported {}
 
-#[cfg(all(test, feature = "chaos"))]
+#[cfg(test)]
 mod tests {
+    use super::OPCODES;
+
+    #[test]
+    fn the_names_are_those_of_the_metrics() {
+        for row in OPCODES {
+            assert_eq!(crate::ring::opcode_name(row.opcode), row.name, "{}", row.opcode);
+        }
+    }
+}
+
+#[cfg(all(test, feature = "chaos"))]
+mod chaos_tests {
     use super::OPCODES;
     use crate::ring::kernel::legal_faults;
 

@@ -149,14 +149,14 @@ impl Ring {
 
     /// A send of a dropped stream has run out of time.
     pub(crate) fn count_abandoned(&self) {
-        self.inner.borrow_mut().counters.abandoned += 1;
+        self.inner.borrow().counters.abandoned.add(1);
     }
 
     fn hand_over(&self, key: SlotKey, reaper: Reaper, ask: bool) {
         let (effect, waiter) = {
             let mut inner = self.inner.borrow_mut();
             let (effect, asked, waiter) = inner.slots.orphan(key, reaper, ask);
-            inner.counters.orphaned += 1;
+            inner.counters.orphaned.add(1);
             if matches!(asked, Asked::Send) {
                 inner.cancels.push_back(key);
             }

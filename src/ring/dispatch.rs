@@ -16,7 +16,7 @@ impl Ring {
         let count = Cell::new(0);
         // A panic in a waker or reaper loses nothing: its completion was taken, the next waits.
         while quietly(|| self.dispatch_ready(&count)).is_none() {
-            self.inner.borrow_mut().counters.panics += 1;
+            self.inner.borrow().counters.panics.add(1);
         }
         self.call_for_buffers();
         count.get()
@@ -28,7 +28,7 @@ impl Ring {
         while count.get() < limit {
             let mut inner = self.inner.borrow_mut();
             let Some(cqe) = inner.kernel.as_mut().and_then(Kernel::pop) else { return };
-            inner.counters.completed += 1;
+            inner.counters.completed.add(1);
             count.set(count.get() + 1);
             if let UserData::Op { index, sequence_low } = UserData::decode(cqe.user_data) {
                 let answer = Answer { result: cqe.result, flags: cqe.flags };
@@ -59,7 +59,7 @@ impl Ring {
             match effect {
                 Effect::None => return,
                 Effect::Stale => {
-                    self.inner.borrow_mut().counters.stale += 1;
+                    self.inner.borrow().counters.stale.add(1);
                     return;
                 }
                 Effect::Wake(waiter) => {
@@ -72,7 +72,7 @@ impl Ring {
                     };
                     let panicked = quietly(|| call(completion)).is_none();
                     let mut inner = self.inner.borrow_mut();
-                    inner.counters.panics += u64::from(panicked);
+                    inner.counters.panics.add(u64::from(panicked));
                     effect = match inner.slots.reaped(key, reaper, last) {
                         Ok(effect) => effect,
                         Err(done) => {
@@ -89,7 +89,7 @@ impl Ring {
     /// Wakes where a panic would keep others from being told.
     pub(super) fn wake(&self, waiter: LocalWaker) {
         if quietly(|| waiter.wake()).is_none() {
-            self.inner.borrow_mut().counters.panics += 1;
+            self.inner.borrow().counters.panics.add(1);
         }
     }
 }
@@ -107,7 +107,7 @@ impl Inner {
             }
             UserData::Cancel { index } => {
                 if cqe.result < 0 {
-                    self.counters.cancels_failed += 1;
+                    self.counters.cancels_failed.add(1);
                 }
                 (Effect::None, self.slots.cancel_answered(index, cqe.result))
             }

@@ -127,11 +127,6 @@ impl Ring {
         !self.inner.borrow().gate.is_open()
     }
 
-    /// How many operations on files there are; zeros without a limit.
-    pub(crate) fn file_ops(&self) -> FileOps {
-        self.inner.borrow().slots.file_ops()
-    }
-
     /// Ends those on this file that wait: an entry of somebody's own that ends all of them would
     /// come before them.
     pub(super) fn end_waiting(&self, fd: i32, fixed: bool) {

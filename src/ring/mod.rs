@@ -36,6 +36,7 @@ mod buf_ring;
 mod cancel;
 mod completion;
 mod config;
+mod counters;
 mod current;
 mod dispatch;
 mod gate;
@@ -65,12 +66,13 @@ pub(crate) use self::cancel::{CancelBegun, Dropped};
 pub use self::completion::Completion;
 pub(crate) use self::completion::{Answer, Ask, Origin, is_interrupted};
 pub(crate) use self::config::{Config, SQ_ENTRIES_DEFAULT};
+pub(crate) use self::counters::Counters;
 pub(crate) use self::current::{EnterGuard, current, disturb, enter as enter_current, is_current};
 pub use self::id::OpId;
 pub use self::kernel::Pretend;
 pub(crate) use self::kernel::affinity;
 pub(crate) use self::kernel::direct::{self, Disturbance};
-pub(crate) use self::kernel::{Capabilities, Wait, socket_calls};
+pub(crate) use self::kernel::{Capabilities, Wait, coarse_clock_tick, opcode_name, socket_calls};
 use self::kernel::{
     EventFd, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK,
     IOSQE_IO_LINK, Kernel, OP_ASYNC_CANCEL, Sqe,
@@ -86,22 +88,6 @@ use crate::wake::LocalWaker;
 pub(crate) enum LinkKind {
     Soft,
     Hard,
-}
-
-/// What the ring has counted since it was made.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) enters: u64,
-    pub(crate) submitted: u64,
-    pub(crate) completed: u64,
-    pub(crate) stale: u64,
-    pub(crate) overflows: u64,
-    pub(crate) cancels_sent: u64,
-    pub(crate) cancels_failed: u64,
-    pub(crate) orphaned: u64,
-    pub(crate) abandoned: u64,
-    pub(crate) panics: u64,
-    pub(crate) backlog_max: u64,
 }
 
 /// One io_uring and its slot table.
@@ -122,7 +108,7 @@ struct Inner {
     gate: gate::Gate,
     cancels: VecDeque<SlotKey>,
     notifier_armed: bool,
-    counters: Counters,
+    counters: Arc<Counters>,
 }
 
 impl Ring {
@@ -134,14 +120,15 @@ impl Ring {
             kernel.cap_workers(caps)?;
         }
         let notifier = Arc::new(kernel.notifier()?);
+        let counters = Arc::new(Counters::new());
         let inner = Inner {
             kernel: Some(kernel),
-            slots: Slots::new(),
+            slots: Slots::new(Arc::clone(&counters)),
             backlog: Backlog::default(),
             gate: gate::Gate::new(config.file_ops),
             cancels: VecDeque::new(),
             notifier_armed: false,
-            counters: Counters::default(),
+            counters: Arc::clone(&counters),
         };
         Ok(Rc::new(Ring {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -149,7 +136,7 @@ impl Ring {
             inner: RefCell::new(inner),
             notifier,
             clock_ms: Cell::new(0),
-            registered: registered::Registered::new(config.buffer_pool.clone()),
+            registered: registered::Registered::new(config.buffer_pool.clone(), counters),
         }))
     }
 
@@ -166,8 +153,9 @@ impl Ring {
         &self.notifier
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        self.inner.borrow().counters
+    /// What it has counted, for all threads.
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.inner.borrow().counters)
     }
 
     /// Whether the kernel has this opcode.
@@ -177,12 +165,12 @@ impl Ring {
     }
 
     /// Ops that a live future may wait for.
-    pub(crate) fn awaited(&self) -> usize {
+    pub(crate) fn awaited(&self) -> u64 {
         self.inner.borrow().slots.awaited()
     }
 
     /// Ops in flight whose futures are gone.
-    pub(crate) fn orphans(&self) -> usize {
+    pub(crate) fn orphans(&self) -> u64 {
         self.inner.borrow().slots.orphans()
     }
 
@@ -400,10 +388,10 @@ impl Ring {
             _ if self.registered.pools.calls() => Wait::No,
             wait => wait,
         };
-        inner.counters.enters += 1;
-        inner.counters.overflows += u64::from(kernel.flags().overflow);
+        inner.counters.enters.add(1);
+        inner.counters.overflows.add(u64::from(kernel.flags().overflow));
         let entered = kernel.enter(wait)?;
-        inner.counters.submitted += u64::from(entered.submitted);
+        inner.counters.submitted.add(u64::from(entered.submitted));
         Ok(())
     }
 
@@ -489,7 +477,7 @@ impl Inner {
     fn push_back(&mut self, words: [u64; 8]) -> bool {
         assert!(self.kernel.is_some(), "{}", closed());
         self.backlog.push(&[Sqe::from_words(words)]);
-        self.counters.backlog_max = self.counters.backlog_max.max(self.backlog.len() as u64);
+        self.count_backlog();
         true
     }
 
@@ -508,8 +496,14 @@ impl Inner {
             return false;
         }
         self.backlog.push(chain);
-        self.counters.backlog_max = self.counters.backlog_max.max(self.backlog.len() as u64);
+        self.count_backlog();
         true
+    }
+
+    fn count_backlog(&self) {
+        let len = self.backlog.len() as u64;
+        self.counters.backlog.set(len);
+        self.counters.backlog_max.raise(len);
     }
 
     /// Moves cancels and backlog into the submission queue. False: not all of it fitted.
@@ -529,12 +523,23 @@ impl Inner {
                     return false;
                 }
                 self.slots.cancel_sent(key);
-                self.counters.cancels_sent += 1;
+                self.counters.cancels_sent.add(1);
             }
             self.cancels.pop_front();
         }
+        self.gate.let_in(&mut self.slots, &mut self.backlog);
+        if self.backlog.is_empty() {
+            return true;
+        }
+        let all_moved = self.move_backlog();
+        self.count_backlog();
+        all_moved
+    }
+
+    /// Moves the backlog into the submission queue. False: not all of it fitted.
+    fn move_backlog(&mut self) -> bool {
+        let Some(kernel) = &mut self.kernel else { return true };
         let slots = &mut self.slots;
-        self.gate.let_in(slots, &mut self.backlog);
         while let Some(chain) = self.backlog.front(&mut |sqe| match UserData::decode(sqe.user_data)
         {
             UserData::Op { index, sequence_low } => slots.is_queued(index, sequence_low),

@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
-use super::Ring;
 use super::buf_ring::{BufferPool, Pools};
+use super::{Counters, Ring};
 
 /// What is registered now, to be undone at teardown.
 #[derive(Debug)]
@@ -18,11 +19,11 @@ pub(crate) struct Registered {
 }
 
 impl Registered {
-    pub(super) fn new(buffer_pool: BufferPool) -> Registered {
+    pub(super) fn new(buffer_pool: BufferPool, counters: Arc<Counters>) -> Registered {
         Registered {
             buffers: Cell::new(false),
             files: Cell::new(false),
-            pools: Pools::new(buffer_pool),
+            pools: Pools::new(buffer_pool, counters),
         }
     }
 }

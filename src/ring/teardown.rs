@@ -34,8 +34,8 @@ impl Ring {
             return Vec::new();
         }
         self.finish_sends(deadline);
-        let mut inner = self.inner.borrow_mut();
-        inner.counters.abandoned += inner.slots.left();
+        let inner = self.inner.borrow();
+        inner.counters.abandoned.add(inner.slots.left());
         drop(inner);
         self.end_queued();
         self.cancel_again();

@@ -11,7 +11,9 @@ use super::cores::Cores;
 use super::ending::Ending;
 use super::environment;
 use super::handle::Handle;
+use super::metrics::Sources;
 use super::park::{Park, Parker};
+use super::service_counters::ServiceCounters;
 use super::threads::{self, Seat, Threads};
 use super::{Core, Runtime};
 use crate::blocking::{self, AtStart, Pool};
@@ -365,15 +367,7 @@ impl Builder {
         timers.set_slack(self.timer_slack);
         let name = self.core_name(seat);
         let tasks = Tasks::new(Box::new(notify));
-        let place = Place {
-            index: seat.index,
-            cpu: seat.cpu,
-            name: name.clone(),
-            thread_id: affinity::thread_id(),
-            shared: Arc::clone(tasks.shared()),
-            ending: Ending::default(),
-            ended: OnceLock::new(),
-        };
+        tasks.set_clock(ring::coarse_clock_ms);
         let at_start = match seat.cpu {
             Some(cpu) => {
                 affinity::pin(cpu, &allowed).map_err(|error| cannot_pin(cpu, &error))?;
@@ -384,7 +378,25 @@ impl Builder {
             }
             None => AtStart::default(),
         };
-        let pool = Pool::new(blocking::Config { threads_max, keep_alive, name, at_start });
+        let pool =
+            Pool::new(blocking::Config { threads_max, keep_alive, name: name.clone(), at_start });
+        let sources = Sources {
+            started: Instant::now(),
+            ring: ring.counters(),
+            timers: Arc::clone(timers.counters()),
+            pool: Arc::clone(&pool),
+            service: ServiceCounters::default(),
+        };
+        let place = Place {
+            index: seat.index,
+            cpu: seat.cpu,
+            name,
+            thread_id: affinity::thread_id(),
+            shared: Arc::clone(tasks.shared()),
+            sources,
+            ending: Ending::default(),
+            ended: OnceLock::new(),
+        };
         Ok(Rc::new(Core {
             tasks,
             ring,
@@ -395,7 +407,6 @@ impl Builder {
             place: CoreHandle::new(place),
             handle: OnceCell::new(),
             shutdown_timeout: self.shutdown_timeout,
-            started: Instant::now(),
             pid: std::process::id(),
         }))
     }

@@ -7,7 +7,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::ending::Ending;
+use super::io_workers::IoWorkers;
+use super::metrics::{CoreMetrics, Sources};
 use super::remote::{self, RemoteJoinHandle};
+use super::service_counters::ServiceCounters;
 use crate::ring::{self, OpId};
 use crate::task::{CoreShared, JoinError};
 
@@ -43,6 +46,7 @@ pub(super) struct Place {
     pub(super) name: String,
     pub(super) thread_id: i32,
     pub(super) shared: Arc<CoreShared>,
+    pub(super) sources: Sources,
     pub(super) ending: Ending,
     pub(super) ended: OnceLock<Ended>,
 }
@@ -114,6 +118,20 @@ impl CoreHandle {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.place.ended.get().is_none()
+    }
+
+    /// What it has counted, and how it stands. The core is not asked: this works while it is
+    /// blocked, and after its end. Reads `/proc` for the kernel's workers: about 10 us for each
+    /// thread of the process.
+    #[must_use]
+    pub fn metrics(&self) -> CoreMetrics {
+        CoreMetrics::of(&self.place, &IoWorkers::look())
+    }
+
+    /// Where its server counts.
+    #[allow(dead_code, reason = "for `server`")]
+    pub(crate) fn service(&self) -> &ServiceCounters {
+        &self.place.sources.service
     }
 
     /// Spawns on the core the future that `make` makes there; the future need not be `Send`.

@@ -11,10 +11,12 @@ use crate::time::NextWait;
 /// Turns until `main`, polled whenever it was woken, says that it is done.
 pub(crate) fn run(core: &Core, main: &mut dyn FnMut(&mut Context<'_>) -> bool) -> io::Result<()> {
     let mut done = false;
+    core.start_stretch();
     loop {
         core.tasks.drain_inbox(); // wakes and closures from other threads
         core.tasks.run(core.batch, &mut |cx| done = done || main(cx)); // run queue -> futures
         if done {
+            core.stamp();
             return core.flush();
         }
         core.enter_ring(None)?; // entries -> kernel, completions <- kernel: one system call
@@ -25,6 +27,7 @@ pub(crate) fn run(core: &Core, main: &mut dyn FnMut(&mut Context<'_>) -> bool) -
 
 /// One turn without a main future; answers how many things happened.
 pub(crate) fn turn(core: &Core, wait: Option<Duration>) -> io::Result<usize> {
+    core.start_stretch();
     core.tasks.drain_inbox();
     let polled = core.tasks.run(core.batch, &mut |_| {});
     let limit = if core.is_idle() { Some(Duration::ZERO) } else { wait };
@@ -32,6 +35,7 @@ pub(crate) fn turn(core: &Core, wait: Option<Duration>) -> io::Result<usize> {
     let completed = core.ring.dispatch();
     let fired = core.fire_timers();
     core.tasks.drain_inbox();
+    core.stamp();
     Ok(polled + completed + fired)
 }
 
@@ -56,12 +60,14 @@ impl Core {
             return Ok(());
         }
         if self.park.poll_first(self, wait).map_err(|error| self.fail(error))? {
+            self.start_stretch();
             return Ok(());
         }
         // From here on a wake from another thread writes to the notifier.
         let wait = if self.tasks.prepare_sleep() { wait } else { Wait::No };
         let entered = self.ring.enter(wait);
         self.tasks.awake();
+        self.start_stretch();
         entered.map_err(|error| self.fail(error))
     }
 
@@ -119,11 +125,16 @@ impl Core {
         error
     }
 
-    /// The clock by which ops and tasks are dated; coarse, for it is read each turn.
+    /// The clock by which ops and tasks are dated, and how long the core went on without waiting;
+    /// coarse, for it is read each turn.
     fn stamp(&self) {
-        let now_ms = crate::ring::coarse_clock_ms();
-        self.ring.set_clock(now_ms);
-        self.tasks.set_tick(now_ms / crate::task::TICK_MS);
+        self.ring.set_clock(self.tasks.look_at_clock());
+        self.tasks.publish();
+    }
+
+    /// As `stamp`, after a wait, which does not count.
+    fn start_stretch(&self) {
+        self.ring.set_clock(self.tasks.start_stretch());
     }
 
     /// A ring belongs to the process that made it.

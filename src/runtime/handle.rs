@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::all_metrics::Metrics;
 use super::core_handle::CoreHandle;
 use super::current;
 use super::remote::RemoteJoinHandle;
@@ -164,6 +165,13 @@ impl Handle {
     /// [`shutdown_requested`](super::shutdown_requested).
     pub fn shutdown(&self, grace: Duration) {
         self.cores.iter().for_each(|core| core.shutdown(grace));
+    }
+
+    /// What all cores have counted, and how they stand. No core is asked: see
+    /// [`CoreHandle::metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.cores)
     }
 
     pub(super) fn first(&self) -> &CoreHandle {

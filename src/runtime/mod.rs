@@ -14,6 +14,7 @@
 //! kernel is done with each, at most for [`Builder::shutdown_timeout`]. What is left then is leaked
 //! and named on standard error: the kernel may still write to it.
 
+mod all_metrics;
 mod builder;
 mod core_handle;
 mod cores;
@@ -23,9 +24,12 @@ mod environment;
 mod event_loop;
 mod handle;
 mod info;
+mod io_workers;
 mod metrics;
 mod park;
+mod prometheus;
 mod remote;
+mod service_counters;
 mod sharded;
 mod shutdown;
 mod threads;
@@ -38,16 +42,20 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+pub use self::all_metrics::Metrics;
 pub use self::builder::Builder;
 pub use self::core_handle::{CoreHandle, CoreState};
 pub use self::cores::{Cores, ParseCoresError};
 pub use self::handle::Handle;
 pub use self::info::Info;
-pub use self::metrics::Metrics;
+pub use self::metrics::{CoreMetrics, OpMetrics};
 pub use self::park::Park;
 pub use self::remote::RemoteJoinHandle;
+#[allow(unused_imports, reason = "for `server`")]
+pub(crate) use self::service_counters::ServiceCounters;
+pub use self::service_counters::ServiceMetrics;
 pub use self::sharded::Sharded;
 pub use self::shutdown::ShutdownReport;
 use self::threads::Threads;
@@ -102,7 +110,6 @@ pub(crate) struct Core {
     /// All cores; set before the loop turns.
     handle: OnceCell<Handle>,
     shutdown_timeout: Duration,
-    started: Instant,
     pid: u32,
 }
 
@@ -221,10 +228,12 @@ impl Runtime {
         self.core.handle()
     }
 
-    /// What core 0 has counted, and how it stands.
+    /// What core 0 has counted, and how it stands. Of all cores:
+    /// [`Handle::metrics`].
     #[must_use]
-    pub fn metrics(&self) -> Metrics {
-        Metrics::of(&self.core)
+    pub fn metrics(&self) -> CoreMetrics {
+        self.core.tasks.publish();
+        self.core.place.metrics()
     }
 
     /// What this kernel gave: flags, sizes, opcodes.

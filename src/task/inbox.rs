@@ -23,6 +23,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::PoisonError;
 
+use super::counters::Counters;
 use super::header::Header;
 use super::raw::drop_shared;
 use super::sync::{AtomicBool, AtomicPtr, Mutex, MutexGuard, Ordering, fence};
@@ -38,8 +39,7 @@ pub(crate) struct CoreShared {
     has_closures: AtomicBool,
     closures: Mutex<Closures>,
     notify: Box<dyn Notify>,
-    /// Written by the core's thread only; std's under loom too, for no order hangs on it.
-    panics: std::sync::atomic::AtomicU64,
+    counters: Counters,
 }
 
 /// Work for a core from another thread.
@@ -69,7 +69,7 @@ impl CoreShared {
             has_closures: AtomicBool::new(false),
             closures: Mutex::new(Closures { waiting: Vec::new(), closed: false }),
             notify,
-            panics: std::sync::atomic::AtomicU64::new(0),
+            counters: Counters::default(),
         }
     }
 
@@ -95,13 +95,16 @@ impl CoreShared {
         Ok(())
     }
 
-    /// The panics that nobody was told of. Any thread may ask.
-    pub(crate) fn panics(&self) -> u64 {
-        self.panics.load(std::sync::atomic::Ordering::Relaxed)
+    /// What the core has counted. Any thread may look.
+    #[inline]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
-    pub(super) fn count_panic(&self) {
-        self.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    /// True if the core sleeps, or is about to: it has nothing to do. Any thread may ask.
+    #[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.sleeping.load(Ordering::Relaxed)
     }
 
     /// Has the core look at a task. NOTIFIED was turned on by the caller.
@@ -216,6 +219,7 @@ impl CoreShared {
         fence(Ordering::SeqCst);
         // Relaxed: a notify carries the order by itself, and a sleep that is over needs none.
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
+            self.counters.notifies.0.add_shared(1);
             self.notify.notify();
         }
     }

@@ -33,6 +33,7 @@
 mod bindings;
 mod blocks;
 mod core_bound;
+mod counters;
 mod current;
 mod header;
 mod inbox;
@@ -66,6 +67,7 @@ pub use scoped_value::{Bound, ScopedValue};
 
 pub(crate) use current::EnterGuard;
 pub(crate) use inbox::CoreShared;
+#[cfg(test)]
 pub(crate) use report::TICK_MS;
 pub(crate) use tasks::Tasks;
 
@@ -207,6 +209,16 @@ pub fn list() -> Vec<TaskInfo> {
         }
     });
     list
+}
+
+/// Brings the counters of a core up to date, if it is the one that runs this code.
+#[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
+pub(crate) fn publish(shared: &CoreShared) {
+    current::with(|tasks| {
+        if let Some(tasks) = tasks.filter(|tasks| tasks.core() == shared.core()) {
+            tasks.publish();
+        }
+    });
 }
 
 /// How many tasks of this core are not done; main is not counted.

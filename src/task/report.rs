@@ -62,7 +62,7 @@ pub(super) fn unseen_panic(
     place: &str,
     payload: Payload,
 ) {
-    shared.count_panic();
+    shared.counters().panics.add(1);
     let core = shared.core().as_u64();
     let text = text(&payload);
     let line = match task {

@@ -32,6 +32,11 @@ impl RunQueue {
     }
 
     #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }

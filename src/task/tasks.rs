@@ -31,12 +31,13 @@ use slab::Slab;
 use super::Id;
 use super::bindings::{self, Chain};
 use super::blocks::Blocks;
+use super::counters::{Counters, Polling};
 use super::current;
 use super::header::{Header, Origin, TaskName};
 use super::inbox::CoreShared;
 use super::join::JoinHandle;
 use super::raw::{self, Polled, TaskRef};
-use super::report::{self, TaskInfo};
+use super::report::{self, TICK_MS, TaskInfo};
 use super::run_queue::RunQueue;
 use super::state::{BOUND, CLOSED, COMPLETE, HANDLE, QUEUED};
 use super::sync::{Arc, Cell};
@@ -62,6 +63,9 @@ pub(crate) struct Tasks {
     refusing: Cell<bool>,
     refused_depth: Cell<u32>,
     tick: Cell<u32>,
+    /// The coarse clock, in milliseconds, and when it was last looked at.
+    clock: Cell<fn() -> u32>,
+    looked_ms: Cell<u32>,
     /// Shares of `shared` that freed headers left for new ones.
     spare: RefCell<Vec<Arc<CoreShared>>>,
     /// Memory of freed tasks. After all that holds a task: fields are dropped in order.
@@ -70,6 +74,9 @@ pub(crate) struct Tasks {
 
 /// How many shares are kept at most: 32 KiB.
 const SPARE_MAX: usize = 4096;
+
+/// So many polls share one look at the clock, which costs as much as a short poll.
+const POLLS_PER_LOOK: usize = 32;
 
 /// How deep the destructors of refused futures may spawn futures that are refused. Deeper ones are
 /// leaked, for the alternative is the end of the stack.
@@ -109,6 +116,8 @@ impl Tasks {
             refusing: Cell::new(false),
             refused_depth: Cell::new(0),
             tick: Cell::new(0),
+            clock: Cell::new(|| 0),
+            looked_ms: Cell::new(0),
             spare: RefCell::new(Vec::new()),
             blocks,
         })
@@ -128,9 +137,59 @@ impl Tasks {
         self.list.borrow().len()
     }
 
+    #[inline]
+    pub(super) fn counters(&self) -> &Counters {
+        self.shared.counters()
+    }
+
     /// The panics that nobody was told of.
+    #[cfg(test)]
     pub(crate) fn panics(&self) -> u64 {
-        self.shared.panics()
+        self.counters().panics.value()
+    }
+
+    /// The coarse clock, in milliseconds. Until it is set no time passes.
+    #[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
+    pub(crate) fn set_clock(&self, clock: fn() -> u32) {
+        self.clock.set(clock);
+    }
+
+    /// A stretch begins in which the core is not to wait. Answers the coarse clock.
+    #[inline]
+    #[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
+    pub(crate) fn start_stretch(&self) -> u32 {
+        let now_ms = (self.clock.get())();
+        self.looked_ms.set(now_ms);
+        self.set_tick(now_ms / TICK_MS);
+        now_ms
+    }
+
+    /// The stretch ends, and the next begins. Answers the coarse clock.
+    #[inline]
+    pub(crate) fn look_at_clock(&self) -> u32 {
+        let before = self.looked_ms.get();
+        let now_ms = self.start_stretch();
+        self.counters().longest_ms.raise(u64::from(now_ms.wrapping_sub(before)));
+        now_ms
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_between_polls(&self) {
+        self.look_at_clock();
+        self.publish();
+    }
+
+    /// Writes down for other threads what is not counted one by one.
+    pub(crate) fn publish(&self) {
+        let counters = self.counters();
+        let ready = self.queue.len() as u64;
+        // What came to the run queue, and was neither a spawn nor from another thread.
+        let queued = counters.polls.value() + ready;
+        let others = counters.spawned.value() + counters.wakes_remote.value();
+        counters.ready.set(ready);
+        counters.wakes_local.set(queued.saturating_sub(others));
+        counters.finished.set(counters.spawned.value() - self.len() as u64);
     }
 
     /// The coarse clock that ages count in. Its unit is the caller's.
@@ -169,6 +228,7 @@ impl Tasks {
         }
         place.insert(task.clone());
         drop(list);
+        self.counters().spawned.add(1);
         self.queue.push(task.clone());
         // SAFETY: the task's output is `F::Output`, and HANDLE is this handle's.
         unsafe { JoinHandle::new(task) }
@@ -176,8 +236,13 @@ impl Tasks {
 
     /// Wakes of other threads go to the run queue; then the closures they sent run.
     pub(crate) fn drain_inbox(&self) {
-        self.shared.drain(|header| self.queue(*header));
+        self.shared.drain(|header| {
+            if self.queue(*header) {
+                self.counters().wakes_remote.add(1);
+            }
+        });
         for closure in self.shared.take_closures() {
+            self.counters().calls.add(1);
             let run = || bindings::apart(closure);
             if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
                 report::unseen_panic(&self.shared, None, "a closure sent to the core", payload);
@@ -209,9 +274,20 @@ impl Tasks {
 
     #[inline]
     fn run_ready(&self, budget: usize, main: &mut dyn FnMut(&mut Context<'_>)) -> usize {
+        let counters = self.counters();
+        counters.turns.add(1);
+        // But for the one that is polled first.
+        counters.ready.set((self.queue.len() as u64).saturating_sub(1));
+        let _polling = Polling::start(counters);
+        let polls_before = counters.polls.value();
         for turns in 0..budget {
             let Some(task) = self.queue.pop() else { return turns };
+            // Nobody else counts them meanwhile (`busy`).
+            counters.polls.set(polls_before + turns as u64 + 1);
             self.step(&task, main);
+            if turns % POLLS_PER_LOOK == POLLS_PER_LOOK - 1 {
+                self.look_between_polls();
+            }
         }
         budget
     }
@@ -274,6 +350,7 @@ impl Tasks {
         }
         self.main.header().flags.set(CLOSED);
         while let Some(task) = self.queue.pop() {
+            self.counters().polls.add(1);
             drop(task);
         }
         for closure in self.shared.close() {
@@ -281,6 +358,7 @@ impl Tasks {
                 report::unseen_panic(&self.shared, None, "a closure sent to the core", payload);
             }
         }
+        self.publish();
     }
 
     /// True if `header`'s task is one of these.
@@ -290,17 +368,18 @@ impl Tasks {
         std::ptr::eq(&raw const **self.shared(), header.shared())
     }
 
-    /// Puts a task of this core into the run queue unless it is there or finished.
+    /// Puts a task of this core into the run queue. False: it is there already, or finished.
     #[inline]
-    pub(super) fn queue(&self, header: NonNull<Header>) {
+    pub(super) fn queue(&self, header: NonNull<Header>) -> bool {
         // SAFETY: T3: the caller holds a reference.
         let flags = unsafe { &(*header.as_ptr()).flags };
         if flags.has(QUEUED | CLOSED) {
-            return;
+            return false;
         }
         flags.set(QUEUED);
         // SAFETY: T3: as above; a task of this core is on its own thread here.
         self.queue.push(unsafe { TaskRef::take(header) });
+        true
     }
 
     /// Whose code runs.

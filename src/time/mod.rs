@@ -20,6 +20,7 @@
 //! A timer fires only on a core that turns: while a task computes without awaiting, neither its own
 //! timeout nor any other sleep of that core goes on. A deadline that nobody polls does nothing.
 
+mod counters;
 mod current;
 mod deadline;
 mod heap;
@@ -34,6 +35,7 @@ pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
+pub(crate) use counters::Counters;
 #[allow(unused_imports, reason = "for the runtime and the op layer")]
 pub(crate) use current::EnterGuard;
 #[allow(unused_imports, reason = "for the runtime and the op layer")]

@@ -40,9 +40,11 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::counters::Counters;
 use super::heap::{Heap, Key};
 use crate::wake::{LocalWaker, quietly};
 
@@ -71,7 +73,7 @@ pub(crate) struct Timers {
     slack_ns: Cell<u64>,
     /// Deadlines that had elapsed at their first poll, since the last `fire`.
     at_once: Cell<u32>,
-    waker_panics: Cell<u64>,
+    counters: Arc<Counters>,
     heap: RefCell<Heap<LocalWaker>>,
 }
 
@@ -95,7 +97,7 @@ impl Timers {
             known_ns: Cell::new(0),
             slack_ns: Cell::new(nanoseconds(SLACK_DEFAULT)),
             at_once: Cell::new(0),
-            waker_panics: Cell::new(0),
+            counters: Arc::default(),
             heap: RefCell::new(Heap::new()),
         })
     }
@@ -126,9 +128,15 @@ impl Timers {
         self.heap.borrow().len()
     }
 
+    /// What they have counted, for all threads.
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
     /// How many wakers panicked in `fire` or when they were dropped.
-    pub(crate) fn waker_panics(&self) -> u64 {
-        self.waker_panics.get()
+    #[cfg(test)]
+    pub(super) fn waker_panics(&self) -> u64 {
+        self.counters.panics.value()
     }
 
     /// How long the core may wait if nothing else happens. `now` must be fresh.
@@ -161,8 +169,10 @@ impl Timers {
             let due = self.heap.borrow_mut().pop_due(now_ns);
             let Some(waker) = due else { break };
             fired += 1;
+            self.counters.set.sub(1);
             self.count_panic(quietly(|| waker.wake()));
         }
+        self.counters.fired.add(fired as u64);
         fired
     }
 
@@ -172,6 +182,7 @@ impl Timers {
         // Not "until none is left": a waker's destructor may set another one, for ever.
         for _ in 0..self.len() {
             let left = self.heap.borrow_mut().pop_any();
+            self.counters.set.sub(u64::from(left.is_some()));
             self.count_panic(quietly(|| drop(left)));
         }
     }
@@ -191,6 +202,7 @@ impl Timers {
         // Clones: user code, before the borrow.
         let waker = LocalWaker::new(waker);
         *key = Some(self.heap.borrow_mut().insert(deadline_ns, waker));
+        self.counters.set.add(1);
         Poll::Pending
     }
 
@@ -200,6 +212,7 @@ impl Timers {
         if let Some(key) = key.take() {
             // The borrow ends with the statement; the waker is dropped after it.
             let waker = self.heap.borrow_mut().remove(key);
+            self.counters.set.sub(u64::from(waker.is_some()));
             drop(waker);
         }
     }
@@ -249,7 +262,7 @@ impl Timers {
     #[inline]
     fn count_panic(&self, outcome: Option<()>) {
         if outcome.is_none() {
-            self.waker_panics.set(self.waker_panics.get() + 1);
+            self.counters.panics.add(1);
         }
     }
 }

@@ -18,8 +18,10 @@
 
 #![allow(unsafe_code)]
 
+mod counter;
 mod quietly;
 
+pub(crate) use counter::Counter;
 pub(crate) use quietly::quietly;
 
 use std::cell::Cell;

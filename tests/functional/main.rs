@@ -14,6 +14,7 @@ mod fs;
 mod handle;
 mod io_workers;
 mod link;
+mod metrics;
 mod net;
 mod op;
 mod pipe;

@@ -11,6 +11,9 @@
 //! from its own word (`ENOBUFS`), and stays true until one is given back.
 
 use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::ring::Counters;
 
 /// The state of each buffer of a group.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Book {
     offered: Cell<u64>,
     /// The kernel had none left when so many had been offered.
     dry_at: Cell<u64>,
+    /// Where all groups of the ring are counted together.
+    counters: Arc<Counters>,
 }
 
 /// No kernel will ever have been offered so many.
@@ -28,10 +33,12 @@ const NEVER: u64 = u64::MAX;
 
 impl Book {
     /// All are out: nothing has been offered yet.
-    pub(super) fn new(count: u16) -> Book {
+    pub(super) fn new(count: u16, counters: Arc<Counters>) -> Book {
         let out = (0..count).map(|_| Cell::new(true)).collect();
         let out_count = Cell::new(usize::from(count));
-        Book { out, out_count, offered: Cell::new(0), dry_at: Cell::new(NEVER) }
+        counters.buffers.add(u64::from(count));
+        counters.buffers_out.add(u64::from(count));
+        Book { out, out_count, offered: Cell::new(0), dry_at: Cell::new(NEVER), counters }
     }
 
     /// A completion names this buffer. False: it is none of ours, or somebody has it already, and
@@ -43,6 +50,7 @@ impl Book {
             return false;
         }
         self.out_count.set(self.out_count.get() + 1);
+        self.counters.buffers_out.add(1);
         true
     }
 
@@ -58,6 +66,7 @@ impl Book {
         let was_out = self.out[usize::from(id)].replace(false);
         debug_assert!(was_out, "a buffer was given back twice");
         self.out_count.set(self.out_count.get() - 1);
+        self.counters.buffers_out.sub(1);
     }
 
     /// One more has been offered; the tail before it.
@@ -102,12 +111,21 @@ impl Book {
     }
 }
 
+impl Drop for Book {
+    fn drop(&mut self) {
+        self.counters.buffers.sub(self.out.len() as u64);
+        self.counters.buffers_out.sub(self.out() as u64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Book;
+    use std::sync::Arc;
+
+    use super::{Book, Counters};
 
     fn filled(count: u16) -> Book {
-        let book = Book::new(count);
+        let book = Book::new(count, Arc::new(Counters::new()));
         for id in 0..count {
             book.offer();
             book.give(id);
@@ -181,6 +199,7 @@ mod tests {
             }
             let count = out.iter().filter(|out| **out).count();
             assert_eq!((book.out(), book.available()), (count, 7 - count));
+            assert_eq!(book.counters.buffers_out.value(), count as u64);
         }
     }
 }

@@ -17,8 +17,6 @@ use crate::ring::Ring;
 pub(super) struct Incremental {
     pools: RefCell<BTreeMap<u16, Rc<BufPool>>>,
     next: Cell<u16>,
-    /// What groups that are gone have counted.
-    times_dry: Cell<u64>,
 }
 
 /// The groups below are the ring's own: one for each class.
@@ -26,8 +24,7 @@ const FIRST: u16 = 2;
 
 impl Incremental {
     pub(super) fn new() -> Incremental {
-        let pools = RefCell::default();
-        Incremental { pools, next: Cell::new(FIRST), times_dry: Cell::new(0) }
+        Incremental { pools: RefCell::default(), next: Cell::new(FIRST) }
     }
 
     /// A number that no group has.
@@ -47,14 +44,6 @@ impl Incremental {
     pub(super) fn take_all(&self) -> Vec<Rc<BufPool>> {
         mem::take(&mut *self.pools.borrow_mut()).into_values().collect()
     }
-
-    /// How many buffers somebody has, and how often an op found none.
-    pub(super) fn counts(&self) -> (usize, u64) {
-        let pools = self.pools.borrow();
-        pools.values().fold((0, self.times_dry.get()), |(out, dry), pool| {
-            (out + pool.book.out(), dry + pool.times_dry.get())
-        })
-    }
 }
 
 impl Ring {
@@ -66,8 +55,9 @@ impl Ring {
         let incremental = &self.registered.pools.incremental;
         let group = incremental.free()?;
         let shape = Shape { bytes, count, held_max: count };
-        let made =
-            self.with_kernel(|kernel| BufPool::register(kernel, self.id, group, shape, true));
+        let counters = &self.registered.pools.counters;
+        let made = self
+            .with_kernel(|kernel| BufPool::register(kernel, counters, self.id, group, shape, true));
         let pool = made.map_err(|error| match error.raw_os_error() {
             Some(libc::EINVAL) => unsupported(),
             _ => error,
@@ -83,7 +73,6 @@ impl Ring {
         }
         pool.close();
         let incremental = &self.registered.pools.incremental;
-        incremental.times_dry.set(incremental.times_dry.get() + pool.times_dry.get());
         let group = pool.group();
         let known = incremental.pools.borrow_mut().remove(&group);
         drop(known);

@@ -40,6 +40,7 @@ use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 
 use self::book::Book;
@@ -49,8 +50,8 @@ pub use self::pooled::PooledBuf;
 pub(crate) use self::settings::Shape;
 pub use self::settings::{BufClass, BufferPool};
 use self::waiters::{Place, Waiters};
-use super::Ring;
 use super::kernel::{BufRing, CQE_F_BUF_MORE, CQE_F_BUFFER, Kernel};
+use super::{Counters, Ring};
 use crate::wake::{LocalWaker, quietly};
 
 /// The buffers of one group.
@@ -65,7 +66,7 @@ pub(crate) struct BufPool {
     open: Cell<bool>,
     waiters: RefCell<Waiters>,
     waiting: Cell<bool>,
-    times_dry: Cell<u64>,
+    counters: Arc<Counters>,
 }
 
 /// What a ring has of pooled buffers.
@@ -74,12 +75,14 @@ pub(super) struct Pools {
     /// Made at the first use; `None` if that failed.
     made: [OnceCell<Option<Rc<BufPool>>>; 2],
     incremental: Incremental,
+    counters: Arc<Counters>,
 }
 
 impl BufPool {
     /// Maps a group and offers it to the kernel.
     fn register(
         kernel: &Kernel,
+        counters: &Arc<Counters>,
         ring: u32,
         group: u16,
         shape: Shape,
@@ -89,13 +92,13 @@ impl BufPool {
         let pool = BufPool {
             ring,
             memory,
-            book: Book::new(shape.count),
+            book: Book::new(shape.count, Arc::clone(counters)),
             pieces: incremental.then(|| Pieces::new(shape.count, shape.bytes)),
             held_max: usize::from(shape.held_max),
             open: Cell::new(false),
             waiters: RefCell::default(),
             waiting: Cell::new(false),
-            times_dry: Cell::new(0),
+            counters: Arc::clone(counters),
         };
         // SAFETY: P3: the ring keeps the pool.
         unsafe { kernel.register_buf_ring(&pool.memory, incremental) }?;
@@ -200,7 +203,7 @@ impl BufPool {
 
     /// An op found no buffer.
     pub(crate) fn count_dry(&self) {
-        self.times_dry.set(self.times_dry.get() + 1);
+        self.counters.buffers_empty.add(1);
     }
 
     /// True if the kernel certainly has no buffer: who would receive now has to wait.
@@ -285,8 +288,9 @@ impl BufPool {
 }
 
 impl Pools {
-    pub(super) fn new(settings: BufferPool) -> Pools {
-        Pools { settings, made: [const { OnceCell::new() }; 2], incremental: Incremental::new() }
+    pub(super) fn new(settings: BufferPool, counters: Arc<Counters>) -> Pools {
+        let made = [const { OnceCell::new() }; 2];
+        Pools { settings, made, incremental: Incremental::new(), counters }
     }
 
     /// Those of the classes. In an incremental one only its own op can wait, and is called when a
@@ -315,13 +319,6 @@ impl Pools {
     pub(super) fn calls(&self) -> bool {
         self.each().any(|pool| pool.calls())
     }
-
-    /// How many buffers somebody has, and how often an op found none.
-    fn counts(&self) -> (usize, u64) {
-        self.each().fold(self.incremental.counts(), |(out, dry), pool| {
-            (out + pool.book.out(), dry + pool.times_dry.get())
-        })
-    }
 }
 
 impl Ring {
@@ -335,7 +332,10 @@ impl Ring {
             }
             let shape = pools.settings.shape(class);
             let group = class as u16;
-            self.with_kernel(|kernel| BufPool::register(kernel, self.id, group, shape, false)).ok()
+            let counters = &pools.counters;
+            let register =
+                |kernel: &Kernel| BufPool::register(kernel, counters, self.id, group, shape, false);
+            self.with_kernel(register).ok()
         });
         made.clone()
     }
@@ -359,11 +359,6 @@ impl Ring {
         }
         pool.count_dry();
         true
-    }
-
-    /// How many pooled buffers somebody has, and how often an op found none.
-    pub(crate) fn buffer_counts(&self) -> (usize, u64) {
-        self.registered.pools.counts()
     }
 
     /// Calls one more of those who wait for a buffer, as long as there may be one. Once a turn, so

@@ -92,10 +92,13 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{Book, Pieces};
+    use crate::ring::Counters;
 
     fn filled(count: u16, size: u32) -> (Book, Pieces) {
-        let book = Book::new(count);
+        let book = Book::new(count, Arc::new(Counters::new()));
         for id in 0..count {
             book.offer();
             book.give(id);

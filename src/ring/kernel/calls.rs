@@ -8,6 +8,7 @@
 
 use std::ptr;
 use std::sync::Once;
+use std::time::Duration;
 
 /// CLOCK_MONOTONIC as of the last timer tick, in milliseconds; wraps after 49 days.
 #[inline]
@@ -16,6 +17,14 @@ pub(crate) fn coarse_clock_ms() -> u32 {
     // SAFETY: the pointer is valid during the call.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
     (time.tv_sec as u32).wrapping_mul(1000).wrapping_add((time.tv_nsec / 1_000_000) as u32)
+}
+
+/// From one tick of that clock to the next.
+pub(crate) fn coarse_clock_tick() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid during the call.
+    unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Ignores SIGPIPE where it still has its default of killing the process. Rust programs ignore it

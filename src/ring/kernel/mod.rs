@@ -52,12 +52,12 @@ pub(crate) use abi::{
     CQE_F_BUF_MORE, CQE_F_BUFFER, CQE_F_MORE, IOSQE_ASYNC, IOSQE_BUFFER_SELECT,
     IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK,
     OP_ASYNC_CANCEL, OP_POLL_ADD, OP_TIMEOUT, POLL_ADD_MULTI, Timespec, names_descriptor,
-    poll_mask,
+    opcode_name, poll_mask,
 };
 pub(crate) use buf_ring::{BUF_RING_ENTRIES_MAX, BufRing};
-pub(crate) use calls::coarse_clock_ms;
 #[cfg(not(ringspun_model))]
 pub(crate) use calls::ignore_sigpipe;
+pub(crate) use calls::{coarse_clock_ms, coarse_clock_tick};
 pub(crate) use eventfd::EventFd;
 pub use fault::Fault;
 #[cfg(ringspun_model)]

@@ -49,7 +49,11 @@ impl Slots {
             Some(extra) => (extra.follower, extra.soft),
             None => (None, false),
         };
-        self.awaited -= usize::from(queued);
+        let opcode = slot.opcode;
+        if queued {
+            self.counters.awaited.sub(1);
+            self.counters.op_ended(opcode);
+        }
         self.leave_gate(key.index);
         let follower = follower.filter(|follower| {
             self.find_key(*follower).is_some_and(|slot| {

@@ -28,9 +28,18 @@ impl Slots {
         if waits {
             self.slot_mut(key).gate = Gate::Waits;
             self.file_ops.waiting += 1;
+            self.publish_file_ops();
         } else {
             self.count_in(key);
         }
+    }
+
+    /// For other threads to read.
+    pub(super) fn publish_file_ops(&self) {
+        let FileOps { in_flight, in_flight_max, waiting } = self.file_ops;
+        self.counters.file_ops.set(in_flight as u64);
+        self.counters.file_ops_max.set(in_flight_max as u64);
+        self.counters.file_ops_waiting.set(waiting as u64);
     }
 
     fn count_in(&mut self, key: SlotKey) {
@@ -38,6 +47,7 @@ impl Slots {
         let counts = &mut self.file_ops;
         counts.in_flight += 1;
         counts.in_flight_max = counts.in_flight_max.max(counts.in_flight);
+        self.publish_file_ops();
     }
 
     /// Whether the op is one that waits.
@@ -72,6 +82,7 @@ impl Slots {
             Gate::Waits => self.file_ops.waiting -= 1,
             Gate::Inside => self.file_ops.in_flight -= 1,
         }
+        self.publish_file_ops();
     }
 
     /// Those on this file that wait.

@@ -25,11 +25,13 @@ mod orphan;
 
 use std::collections::VecDeque;
 use std::panic::Location;
+use std::sync::Arc;
 use std::task::Waker;
 
 pub(crate) use self::answer::{Abandoned, Asked, Effect, Filed, Item, Polled, Reaper};
 use self::gate::Gate;
 use super::completion::{Answer, Ask, is_restart};
+use super::counters::Counters;
 use super::gate::FileOps;
 use super::kernel::{CQE_F_BUFFER, CQE_F_MORE, names_descriptor};
 use crate::wake::LocalWaker;
@@ -153,32 +155,31 @@ pub(crate) struct Slots {
     free: u32,
     /// The next one. 0 is nobody's: the key of a future that never took a slot.
     sequence: u64,
-    /// Queued, InKernel, AwaitsNotif, Streaming (not ended) with a live future.
-    awaited: usize,
-    /// Orphaned.
-    orphans: usize,
+    /// `awaited`: Queued, InKernel, AwaitsNotif, Streaming (not ended) with a live future.
+    /// `orphans`: Orphaned.
+    counters: Arc<Counters>,
     file_ops: FileOps,
 }
 
 impl Slots {
-    pub(crate) fn new() -> Slots {
+    pub(crate) fn new(counters: Arc<Counters>) -> Slots {
         let file_ops = FileOps::default();
-        Slots { slots: Vec::new(), free: NONE, sequence: 1, awaited: 0, orphans: 0, file_ops }
+        Slots { slots: Vec::new(), free: NONE, sequence: 1, counters, file_ops }
     }
 
     /// Ops that a live future may wait for.
-    pub(crate) fn awaited(&self) -> usize {
-        self.awaited
+    pub(crate) fn awaited(&self) -> u64 {
+        self.counters.awaited.value()
     }
 
     /// Ops whose futures are gone and that have not ended.
-    pub(crate) fn orphans(&self) -> usize {
-        self.orphans
+    pub(crate) fn orphans(&self) -> u64 {
+        self.counters.orphans.value()
     }
 
     /// R4: nothing is left that the kernel may own.
     pub(crate) fn is_drained(&self) -> bool {
-        self.awaited == 0 && self.orphans == 0
+        self.awaited() == 0 && self.orphans() == 0
     }
 
     /// Takes a slot for an op that is not prepared yet.
@@ -227,7 +228,7 @@ impl Slots {
     /// has left it.
     #[inline]
     pub(crate) fn start(&mut self, key: SlotKey, waiter: LocalWaker, meta: Meta, queued: bool) {
-        self.awaited += 1;
+        self.counters.op_started(meta.opcode);
         let slot = self.slot_mut(key);
         debug_assert!(slot.stage == Stage::Reserved);
         slot.waiter = Some(waiter);
@@ -244,7 +245,7 @@ impl Slots {
         queued: bool,
         window: usize,
     ) {
-        self.awaited += 1;
+        self.counters.op_started(meta.opcode);
         let slot = self.slot_mut(key);
         debug_assert!(slot.stage == Stage::Reserved);
         slot.waiter = Some(waiter);
@@ -363,8 +364,9 @@ impl Slots {
         }
         slot.stage = Stage::Completed;
         slot.answer = answer;
-        let waiter = slot.waiter.take();
-        self.awaited -= 1;
+        let (waiter, opcode) = (slot.waiter.take(), slot.opcode);
+        self.counters.awaited.sub(1);
+        self.counters.op_ended(opcode);
         self.leave_gate(index);
         Filed::Done(waiter)
     }
@@ -387,6 +389,7 @@ impl Slots {
         let more = answer.flags & CQE_F_MORE != 0;
         let slot = &mut self.slots[index as usize];
         let key = SlotKey { index, sequence: slot.sequence };
+        let opcode = slot.opcode;
         let effect = match slot.stage {
             Stage::InKernel if more => {
                 slot.stage = Stage::AwaitsNotif;
@@ -400,7 +403,7 @@ impl Slots {
                     slot.answer = answer;
                 }
                 slot.stage = Stage::Completed;
-                self.awaited -= 1;
+                self.counters.awaited.sub(1);
                 let effect = slot.waiter.take().map_or(Effect::None, Effect::Wake);
                 self.leave_gate(index);
                 effect
@@ -419,7 +422,7 @@ impl Slots {
                     }
                     return (effect, Some(key));
                 }
-                self.awaited -= usize::from(!more);
+                self.counters.awaited.sub(u64::from(!more));
                 effect
             }
             Stage::Orphaned => {
@@ -432,8 +435,11 @@ impl Slots {
                 return (Effect::Stale, None);
             }
         };
-        let resend = if more { None } else { self.leader_done(index) };
-        (effect, resend)
+        if more {
+            return (effect, None);
+        }
+        self.counters.op_ended(opcode);
+        (effect, self.leader_done(index))
     }
 
     /// True if the kernel has the op.

@@ -23,8 +23,11 @@ impl Slots {
             Stage::Reserved | Stage::Queued | Stage::Streaming
                 if queued || slot.stage == Stage::Reserved =>
             {
-                let waiter = slot.waiter.take();
-                self.awaited -= usize::from(queued);
+                let (waiter, opcode) = (slot.waiter.take(), slot.opcode);
+                if queued {
+                    self.counters.awaited.sub(1);
+                    self.counters.op_ended(opcode);
+                }
                 self.free(key.index);
                 Abandoned::NeverSubmitted(waiter)
             }
@@ -50,8 +53,8 @@ impl Slots {
         let late = stream.map_or_else(VecDeque::new, |stream| stream.items);
         slot.extra_mut().orphan = Some(Orphan { reaper: Some(reaper), first, late });
         slot.stage = Stage::Orphaned;
-        self.awaited -= usize::from(!ended);
-        self.orphans += 1;
+        self.counters.awaited.sub(u64::from(!ended));
+        self.counters.orphans.add(1);
         let asked = if ended || !ask { Asked::NotFound } else { self.ask(key, Ask::Drop) };
         (self.first_late(key), asked, waiter)
     }
@@ -101,7 +104,7 @@ impl Slots {
             }
         };
         let Some(reaper) = orphan.reaper.take() else { unreachable!("matched above") };
-        self.orphans -= usize::from(!more);
+        self.counters.orphans.sub(u64::from(!more));
         Effect::Reap { reaper, completion: Completion::new(answer, ask), key, last: !more }
     }
 
@@ -128,7 +131,7 @@ impl Slots {
             return Ok(Effect::None);
         };
         let last = answer.flags & CQE_F_MORE == 0;
-        self.orphans -= usize::from(last);
+        self.counters.orphans.sub(u64::from(last));
         Ok(Effect::Reap { reaper, completion: Completion::new(answer, ask), key, last })
     }
 
@@ -149,9 +152,9 @@ impl Slots {
                 Box::leak(extra);
             }
         }
-        self.awaited = 0;
-        self.orphans = 0;
         (self.file_ops.in_flight, self.file_ops.waiting) = (0, 0);
+        self.publish_file_ops();
+        self.counters.ops_lost();
         (lost, waiters)
     }
 }

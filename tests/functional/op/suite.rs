@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use ringspun::buf::BufResult;
 use ringspun::op::{Op, Submission};
+use ringspun::runtime::Runtime;
 use ringspun::uring::AsyncIoUring;
 
 use crate::support::{Buffers, Ledger, poll_once, runtime, submit_only, turn, until};
@@ -91,8 +92,17 @@ fn in_a_runtime<C: Case>(test: impl AsyncFnOnce(&mut C, &Buffers)) {
         let mut case = C::new(&buffers);
         test(&mut case, &buffers).await;
     });
-    drop(runtime);
+    end(runtime);
     ledger.close();
+}
+
+/// Ends the runtime; no op may be counted as in flight then.
+fn end(runtime: Runtime) {
+    let handle = runtime.handle();
+    drop(runtime);
+    let left = handle.metrics().total();
+    assert_eq!(left.ops_in_flight().collect::<Vec<_>>(), []);
+    assert_eq!((left.ops_awaited, left.ops_orphaned, left.stale), (0, 0, 0));
 }
 
 /// Succeeds: released before it is submitted, and while it is in flight.
@@ -258,7 +268,7 @@ fn kept_beyond_the_runtime<C: Case>() {
         let keep = polled.map(|polled| polled.is_pending());
         (case, keep[0].then_some(one), keep[1].then_some(other))
     });
-    drop(runtime);
+    end(runtime);
     dropped.take();
     if let Some(op) = &mut polled {
         // The answer came while the runtime ended: it is the outcome, and needs no runtime.

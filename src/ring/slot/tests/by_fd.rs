@@ -1,8 +1,9 @@
 //! A cancel by descriptor: whom it marks.
 
+use std::sync::Arc;
 use std::task::Waker;
 
-use super::super::{Meta, Polled, SlotKey, Slots};
+use super::super::{Counters, Meta, Polled, SlotKey, Slots};
 use super::meta;
 use crate::ring::completion::{Answer, Ask};
 use crate::wake::LocalWaker;
@@ -26,7 +27,7 @@ fn polled(slots: &mut Slots, meta: Meta, early: bool) -> Polled {
 #[test]
 fn only_ops_on_the_file_are_marked() {
     for early in [false, true] {
-        let mut slots = Slots::new();
+        let mut slots = Slots::new(Arc::new(Counters::new()));
         let on = |fd, fixed, opcode| Meta { fd, fixed, opcode, ..meta() };
         let meant = polled(&mut slots, on(7, false, 0), early);
         assert!(matches!(meant, Polled::Ready(_, Ask::Cancel)));

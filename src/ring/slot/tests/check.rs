@@ -9,8 +9,8 @@ impl Walk {
             |wanted: fn(&ModelOp) -> bool| self.ops.values().filter(|op| wanted(op)).count();
         let awaited = count(|op| matches!(op.front, Front::Queued | Front::Sent));
         let orphans = count(|op| op.front == Front::Orphan);
-        assert_eq!(self.slots.awaited(), awaited, "R4");
-        assert_eq!(self.slots.orphans(), orphans, "R4");
+        assert_eq!(self.slots.awaited(), awaited as u64, "R4");
+        assert_eq!(self.slots.orphans(), orphans as u64, "R4");
         assert_eq!(self.slots.is_drained(), awaited + orphans == 0);
         assert!(self.ops.values().all(|op| op.ends <= 1), "ended twice");
         let mut expected: Vec<u64> = self
@@ -23,6 +23,11 @@ impl Walk {
         let keys: Vec<u64> = self.slots.in_flight().iter().map(|key| key.sequence).collect();
         assert_eq!(keys, expected);
         self.check_gate();
+        let mut in_flight = [0_u64; 256];
+        self.slots.for_each(&mut |_, meta, _| in_flight[usize::from(meta.opcode)] += 1);
+        for (opcode, op) in self.slots.counters.ops.iter().enumerate() {
+            assert_eq!(op.in_flight(), in_flight[opcode], "opcode {opcode} is miscounted");
+        }
         for woken in &self.wakers {
             assert!(woken.0.load(Ordering::Relaxed) <= 1, "woken twice");
         }

@@ -17,8 +17,8 @@ use std::task::{Wake, Waker};
 
 use super::super::completion::{Answer, Ask, Completion};
 use super::{
-    Abandoned, Asked, CANCEL_ATTEMPTS_MAX, CQE_F_MORE, Effect, Item, Meta, NONE, Polled, Reaper,
-    SlotKey, Slots, Stage,
+    Abandoned, Asked, CANCEL_ATTEMPTS_MAX, CQE_F_MORE, Counters, Effect, Item, Meta, NONE, Polled,
+    Reaper, SlotKey, Slots, Stage,
 };
 
 use crate::wake::LocalWaker;
@@ -96,7 +96,7 @@ fn meta() -> Meta {
 impl Walk {
     fn new(seed: u64) -> Walk {
         Walk {
-            slots: Slots::new(),
+            slots: Slots::new(Arc::new(Counters::new())),
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             ops: BTreeMap::new(),
             wakers: Vec::new(),
@@ -165,10 +165,11 @@ impl Walk {
         let key = self.op(sequence).key;
         let (woken, waker) = self.waker();
         let local = LocalWaker::new(&waker);
+        let meta = Meta { opcode: (sequence % 5) as u8, ..meta() };
         if streaming {
-            self.slots.start_streaming(key, local, meta(), queued, usize::MAX);
+            self.slots.start_streaming(key, local, meta, queued, usize::MAX);
         } else {
-            self.slots.start(key, local, meta(), queued);
+            self.slots.start(key, local, meta, queued);
             if self.below(3) == 0 {
                 self.slots.enter_gate(key, queued);
             }
