@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -127,7 +128,8 @@ impl Builder {
     }
 
     /// Whether each of the [`cores`](Builder::cores) is kept on a CPU of its own; true by default.
-    /// Threads of the blocking pool and child processes are not.
+    /// Threads of the blocking pool and child processes are not; a thread that a pinned one starts
+    /// by `std::thread` is, as Linux has it.
     pub fn pinned(mut self, pinned: bool) -> Builder {
         self.pinned = pinned;
         self
@@ -289,22 +291,21 @@ impl Builder {
     ///   5.13, io_uring is switched off (`kernel.io_uring_disabled`, a container's seccomp profile,
     ///   a security module), or a limit is reached (`RLIMIT_MEMLOCK`, `RLIMIT_NOFILE`).
     pub fn build(self) -> io::Result<Runtime> {
-        let seats = self.seats()?;
+        let seats = affinity::unpinned(|| self.seats())?;
         let mut builder = self;
         builder.io_workers_of(seats.len())?;
         let (first, others) = (seats[0], &seats[1..]);
-        // Before the first is pinned: threads inherit its mask.
         let mut started = Vec::with_capacity(others.len());
         for seat in others {
-            started.push(threads::start(&builder, *seat)?);
+            started.push(threads::start(&builder, *seat).map_err(|error| of_core(*seat, error))?);
         }
-        let core = builder.build_core(first)?;
+        let core = builder.build_core(first).map_err(|error| of_core(first, error))?;
         let mut cores = vec![core.place.clone()];
-        cores.extend(started.iter().map(threads::Started::core));
+        cores.extend(started.iter().filter_map(threads::Started::core));
         let handle = Handle::new(cores);
         core.become_part_of(handle.clone());
         let threads = (!started.is_empty()).then(|| Threads::release(started, &handle));
-        Ok(Runtime { core, threads, pinned: first.cpu.is_some() })
+        Ok(Runtime { core, threads })
     }
 
     /// The cores, each with its CPU.
@@ -356,7 +357,7 @@ impl Builder {
             Some(duration) => duration,
             None => environment::blocking_keep_alive()?.unwrap_or(BLOCKING_KEEP_ALIVE_DEFAULT),
         };
-        let allowed = CpuSet::of_this_thread()?;
+        let allowed = affinity::unpinned(CpuSet::of_this_thread)?;
         let ring = Ring::new(&self.ring)?;
         if let Some(caps) = self.io_workers_if_possible {
             // Linux 5.15; before it there is no cap to set.
@@ -368,15 +369,17 @@ impl Builder {
         let name = self.core_name(seat);
         let tasks = Tasks::new(Box::new(notify));
         tasks.set_clock(ring::coarse_clock_ms);
-        let at_start = match seat.cpu {
+        let (pinned, at_start) = match seat.cpu {
             Some(cpu) => {
-                affinity::pin(cpu, &allowed).map_err(|error| cannot_pin(cpu, &error))?;
+                let pinned =
+                    affinity::pin(cpu, &allowed).map_err(|error| cannot_pin(cpu, &error))?;
                 // What a thread inherits is this core's CPU.
-                AtStart::call(move || {
+                let unpin = AtStart::call(move || {
                     let _ = allowed.apply();
-                })
+                });
+                (Some(pinned), unpin)
             }
-            None => AtStart::default(),
+            None => (None, AtStart::default()),
         };
         let pool =
             Pool::new(blocking::Config { threads_max, keep_alive, name: name.clone(), at_start });
@@ -396,6 +399,7 @@ impl Builder {
             sources,
             ending: Ending::default(),
             ended: OnceLock::new(),
+            tasks_dropped: AtomicUsize::new(0),
         };
         Ok(Rc::new(Core {
             tasks,
@@ -408,8 +412,17 @@ impl Builder {
             handle: OnceCell::new(),
             shutdown_timeout: self.shutdown_timeout,
             pid: std::process::id(),
+            _pinned: pinned,
         }))
     }
+}
+
+/// Says which of several cores cannot be built. A wrong setting is one of all.
+fn of_core(seat: Seat, error: io::Error) -> io::Error {
+    if seat.of == 1 || error.kind() == io::ErrorKind::InvalidInput {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("core {} of {}: {error}", seat.index, seat.of))
 }
 
 fn cannot_pin(cpu: usize, error: &io::Error) -> io::Error {

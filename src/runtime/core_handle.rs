@@ -1,8 +1,11 @@
 //! One core of a runtime, as all threads see it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,7 +15,8 @@ use super::metrics::{CoreMetrics, Sources};
 use super::remote::{self, RemoteJoinHandle};
 use super::service_counters::ServiceCounters;
 use crate::ring::{self, OpId};
-use crate::task::{CoreShared, JoinError};
+use crate::task::{Closed, CoreShared, JoinError};
+use crate::wake::quietly;
 
 /// One core of a runtime, as all threads see it: futures and closures can be sent to it.
 ///
@@ -49,12 +53,15 @@ pub(super) struct Place {
     pub(super) sources: Sources,
     pub(super) ending: Ending,
     pub(super) ended: OnceLock<Ended>,
+    /// Set by its end: tasks that were not done.
+    pub(super) tasks_dropped: AtomicUsize,
 }
 
 /// How a core came to its end.
 pub(super) enum Ended {
     Asked,
     Failed(String),
+    LeftBehind,
 }
 
 /// Whether a core runs.
@@ -69,6 +76,10 @@ pub enum CoreState {
     /// Its thread panicked or its ring failed, with this text. Its tasks were dropped, and with
     /// them its sockets. The other cores go on.
     Failed(String),
+    /// The runtime is gone, but this core was still busy with a poll or a closure after
+    /// [`shutdown_timeout`](super::Builder::shutdown_timeout). It takes nothing any more, and ends
+    /// when that does.
+    LeftBehind,
 }
 
 impl CoreHandle {
@@ -111,6 +122,7 @@ impl CoreHandle {
             None => CoreState::Running,
             Some(Ended::Asked) => CoreState::Ended,
             Some(Ended::Failed(text)) => CoreState::Failed(text.clone()),
+            Some(Ended::LeftBehind) => CoreState::LeftBehind,
         }
     }
 
@@ -145,7 +157,7 @@ impl CoreHandle {
         F::Output: Send + 'static,
     {
         let (sender, handle) = remote::pair();
-        let closure = Box::new(move || {
+        self.run(move || {
             let future = match catch_unwind(AssertUnwindSafe(make)) {
                 Ok(future) => future,
                 Err(payload) => return sender.send(Err(JoinError::panicked(payload))),
@@ -155,7 +167,6 @@ impl CoreHandle {
             crate::task::spawn(async move { sender.send(task.await) }).detach();
         });
         // Refused: the closure is dropped, and with it the sender, which says "cancelled".
-        let _ = self.place.shared.send(closure);
         handle
     }
 
@@ -175,7 +186,14 @@ impl CoreHandle {
 
     /// Runs `call` on the core's thread, between two tasks. If the core has ended it is dropped.
     pub fn run(&self, call: impl FnOnce() + Send + 'static) {
-        let _ = self.place.shared.send(Box::new(call));
+        let Err(Closed(refused)) = self.place.shared.send(Box::new(call)) else { return };
+        let depth = REFUSED_DEPTH.get();
+        if depth >= REFUSED_DEPTH_MAX {
+            let _leaked = ManuallyDrop::new(refused);
+            return;
+        }
+        let _deeper = Deeper(REFUSED_DEPTH.replace(depth + 1));
+        drop(refused);
     }
 
     /// Asks for the end of an op of this core, as
@@ -199,10 +217,36 @@ impl CoreHandle {
         self.place.ending.ask(grace);
     }
 
+    /// Its runtime waits no longer: what is sent is refused from now on, and what was sent and has
+    /// not begun is dropped here, for its core may never come to it.
+    pub(super) fn leave_behind(&self) {
+        let _ = self.place.ended.set(Ended::LeftBehind);
+        for refused in self.place.shared.refuse() {
+            quietly(|| drop(refused));
+        }
+    }
+
     /// Panics in the core's loop, for tests of what that does to the others.
     #[doc(hidden)]
     pub fn break_loop(&self, text: impl Into<String>) {
         self.place.ending.break_with(text.into());
+    }
+}
+
+/// How deep the destructors of refused closures may send closures that are refused. Deeper ones are
+/// leaked, for the alternative is the end of the stack.
+const REFUSED_DEPTH_MAX: u32 = 100;
+
+thread_local! {
+    static REFUSED_DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Puts the depth back, also when a destructor panics.
+struct Deeper(u32);
+
+impl Drop for Deeper {
+    fn drop(&mut self) {
+        REFUSED_DEPTH.set(self.0);
     }
 }
 

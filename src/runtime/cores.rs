@@ -135,6 +135,9 @@ impl Cores {
         let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
         let count = match self {
             Cores::Count(0) => return Err(invalid("a runtime has at least one core".to_owned())),
+            Cores::Count(count) if *count > CPUS_MAX => {
+                return Err(invalid(format!("{count} cores are more than any machine has CPUs")));
+            }
             Cores::Count(count) => *count,
             Cores::All => thread::available_parallelism().map_or(1, usize::from),
             Cores::Invalid(text) => return Err(invalid(ParseCoresError(text.clone()).to_string())),
@@ -218,6 +221,7 @@ mod tests {
         assert!(error.to_string().contains("CPU 2"), "{error}");
         assert!(error.to_string().contains("0,1"), "{error}");
         assert!(Cores::Count(0).place(&allowed(&[0])).is_err());
+        assert!(Cores::Count(usize::MAX).place(&allowed(&[0])).is_err());
         assert!(Cores::List(Vec::new()).place(&allowed(&[0])).is_err());
         assert!(Cores::from("x").place(&allowed(&[0])).is_err());
     }

@@ -1,9 +1,14 @@
 //! How a core is told to end: from any thread, awaited on the core.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use crate::wake::quietly;
 
 /// Whether a core was asked to end, and until when its tasks may take.
 #[derive(Debug, Default)]
@@ -16,7 +21,8 @@ struct State {
     deadline: Option<Instant>,
     /// For tests of what a core's own fault does to the others.
     fault: Option<String>,
-    waiters: Vec<Waker>,
+    /// None: woken, and not polled since.
+    waiters: Slab<Option<Waker>>,
 }
 
 impl Ending {
@@ -34,28 +40,23 @@ impl Ending {
     }
 
     /// The deadline, once there is one.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked { ending: self, key: None }
+    }
+
+    /// As `asked`, for the core's loop.
     ///
     /// # Panics
     ///
     /// With the text that `break_with` was called with.
-    pub(super) async fn asked(&self) -> Instant {
+    pub(super) async fn asked_or_broken(&self) -> Instant {
+        let mut asked = self.asked();
         poll_fn(|cx| {
-            // Cloning a waker is user code: not under the lock.
-            let waker = cx.waker().clone();
-            let mut state = self.lock();
-            if let Some(fault) = state.fault.take() {
-                drop(state);
+            let fault = self.lock().fault.take();
+            if let Some(fault) = fault {
                 panic!("{fault}");
             }
-            if let Some(deadline) = state.deadline {
-                return Poll::Ready(deadline);
-            }
-            if state.waiters.iter().any(|known| known.will_wake(&waker)) {
-                drop(state);
-                return Poll::Pending;
-            }
-            state.waiters.push(waker);
-            Poll::Pending
+            Pin::new(&mut asked).poll(cx)
         })
         .await
     }
@@ -67,13 +68,57 @@ impl Ending {
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
-        let waiters = std::mem::take(&mut state.waiters);
+        let waiters: Vec<Waker> =
+            state.waiters.iter_mut().filter_map(|(_, waiter)| waiter.take()).collect();
         drop(state);
-        waiters.into_iter().for_each(Waker::wake);
+        for waiter in waiters {
+            // One that panics does not cost the next its wake.
+            quietly(|| waiter.wake());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No user code runs under this lock, so a poisoned one is as good as new.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the end to be asked for. Dropped, it leaves nothing behind.
+pub(super) struct Asked<'a> {
+    ending: &'a Ending,
+    key: Option<usize>,
+}
+
+impl Future for Asked<'_> {
+    type Output = Instant;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Instant> {
+        // Cloning and dropping a waker is user code: not under the lock.
+        let waker = Some(cx.waker().clone());
+        let mut state = self.ending.lock();
+        if let Some(deadline) = state.deadline {
+            return Poll::Ready(deadline);
+        }
+        let old = match self.key {
+            Some(key) => std::mem::replace(&mut state.waiters[key], waker),
+            None => {
+                let key = state.waiters.insert(waker);
+                drop(state);
+                self.key = Some(key);
+                return Poll::Pending;
+            }
+        };
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let left = self.ending.lock().waiters.remove(key);
+            quietly(|| drop(left));
+        }
     }
 }

@@ -116,11 +116,11 @@ impl Core {
     /// The ring is of no more use: what the kernel may own is lost.
     fn fail(&self, error: io::Error) -> io::Error {
         for op in self.ring.fail() {
-            eprintln!(
-                "ringspun: the ring failed ({error}); opcode {} on descriptor {}, submitted at \
-                 {}, is lost and its memory leaked",
+            super::complain(&format!(
+                "the ring failed ({error}); opcode {} on descriptor {}, submitted at {}, is lost \
+                 and its memory leaked",
                 op.opcode, op.fd, op.site
-            );
+            ));
         }
         error
     }

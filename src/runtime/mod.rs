@@ -94,8 +94,6 @@ pub struct Runtime {
     core: Rc<Core>,
     /// The others.
     threads: Option<Threads>,
-    /// To be undone: the thread was there before us.
-    pinned: bool,
 }
 
 /// What makes a core.
@@ -111,6 +109,8 @@ pub(crate) struct Core {
     handle: OnceCell<Handle>,
     shutdown_timeout: Duration,
     pid: u32,
+    /// The thread of core 0 was there before us: this is undone.
+    _pinned: Option<ring::affinity::Pinned>,
 }
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -321,6 +321,12 @@ impl Core {
     fn is_idle(&self) -> bool {
         !self.tasks.has_ready() && !self.timers.any() && self.ring.awaited() == 0
     }
+}
+
+/// Tells standard error. Not by `eprintln!`, which panics when that is closed.
+fn complain(text: &str) {
+    use std::io::Write;
+    let _ = io::stderr().write_all(format!("ringspun: {text}\n").as_bytes());
 }
 
 struct FlushAtEnd<'a>(&'a Core);

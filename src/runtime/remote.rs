@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::task::{AbortHandle, JoinError};
+use crate::wake::quietly;
 
 /// Waits, on whatever thread and executor, for a task that was sent to a runtime. Made by
 /// [`Handle::spawn`](super::Handle::spawn).
@@ -115,7 +116,8 @@ impl<T> Sender<T> {
         let waker = cell.waker.take();
         drop(cell);
         if let Some(waker) = waker {
-            waker.wake();
+            // A foreign waker; its panic is not the core's.
+            quietly(|| waker.wake());
         }
     }
 }

@@ -12,6 +12,7 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -20,8 +21,10 @@ use std::time::{Duration, Instant};
 
 use super::core_handle::{CoreHandle, Ended};
 use super::handle::Handle;
-use super::{Builder, Core, Running, event_loop};
+use super::{Builder, Core, Running, complain, event_loop};
+use crate::ring::affinity;
 use crate::time;
+use crate::wake::quietly;
 
 /// Where a core stands.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +49,14 @@ struct CoreThread {
 
 /// A core's thread that has built its core and waits for the others.
 pub(super) struct Started {
-    thread: CoreThread,
-    go: mpsc::Sender<Handle>,
+    /// `None`: let go.
+    thread: Option<CoreThread>,
+    go: Option<mpsc::Sender<Handle>>,
 }
 
 impl Started {
-    pub(super) fn core(&self) -> CoreHandle {
-        self.thread.core.clone()
+    pub(super) fn core(&self) -> Option<CoreHandle> {
+        Some(self.thread.as_ref()?.core.clone())
     }
 }
 
@@ -62,7 +66,8 @@ pub(super) fn start(builder: &Builder, seat: Seat) -> io::Result<Started> {
     let (go, wait_for_go) = mpsc::channel();
     let (end, ended) = mpsc::channel();
     let settings = builder.clone();
-    let thread = thread::Builder::new().name(settings.core_name(seat)).spawn(move || {
+    let named = thread::Builder::new().name(settings.core_name(seat));
+    let live = move || {
         let _end: mpsc::Sender<()> = end;
         let core = match settings.build_core(seat) {
             Ok(core) => core,
@@ -77,15 +82,28 @@ pub(super) fn start(builder: &Builder, seat: Seat) -> io::Result<Started> {
             Ok(handle) => run(&core, handle),
             Err(mpsc::RecvError) => core.shutdown(),
         }
-    })?;
-    match built.recv() {
+    };
+    let thread = affinity::unpinned(|| named.spawn(live))
+        .map_err(|error| io::Error::new(error.kind(), format!("no thread: {error}")))?;
+    let error = match built.recv() {
         Ok(Ok(core)) => {
             let thread = CoreThread { core, ended, thread: Some(thread) };
-            Ok(Started { thread, go })
+            return Ok(Started { thread: Some(thread), go: Some(go) });
         }
-        Ok(Err(error)) => Err(error),
-        Err(mpsc::RecvError) => {
-            Err(io::Error::other(format!("core {} panicked while it was built", seat.index)))
+        Ok(Err(error)) => error,
+        Err(mpsc::RecvError) => io::Error::other("it panicked while it was built"),
+    };
+    // It has run no code of the user: nothing holds it up.
+    let _ = thread.join();
+    Err(error)
+}
+
+/// The builder has given up: the thread ends, and with it what it had built.
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.go = None;
+        if let Some(thread) = self.thread.as_mut().and_then(|thread| thread.thread.take()) {
+            let _ = thread.join();
         }
     }
 }
@@ -93,12 +111,12 @@ pub(super) fn start(builder: &Builder, seat: Seat) -> io::Result<Started> {
 impl Threads {
     /// Lets the loops turn.
     pub(super) fn release(started: Vec<Started>, handle: &Handle) -> Threads {
-        let release = |started: Started| {
+        let release = |mut started: Started| {
             // If it has ended already its handles say so.
-            let _ = started.go.send(handle.clone());
-            started.thread
+            let _ = started.go.as_ref()?.send(handle.clone());
+            started.thread.take()
         };
-        Threads { list: started.into_iter().map(release).collect() }
+        Threads { list: started.into_iter().filter_map(release).collect() }
     }
 
     /// Asks all to end, each within `grace`.
@@ -112,14 +130,31 @@ impl Threads {
         for core in &mut self.list {
             let rest = deadline.saturating_duration_since(Instant::now());
             if core.ended.recv_timeout(rest) == Err(mpsc::RecvTimeoutError::Timeout) {
+                core.core.leave_behind();
                 late.push(core.core.index());
-            } else if let Some(thread) = core.thread.take() {
-                // Its core is gone: what is left is the thread's own end. A panic was told of.
+            } else if let Some(thread) = core.thread.take()
+                && has_left(core.core.thread_id(), deadline)
+            {
+                // A panic was told of.
                 let _ = thread.join();
             }
         }
         late
     }
+}
+
+/// Waits for the thread's own end, which destructors of its thread-locals may put off for ever.
+/// False: it is still there at the deadline.
+fn has_left(thread_id: i32, deadline: Instant) -> bool {
+    const LOOKS: Duration = Duration::from_micros(50);
+    let of_thread = format!("/proc/self/task/{thread_id}");
+    while Path::new(&of_thread).exists() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(LOOKS);
+    }
+    true
 }
 
 /// The life of a core, after it was built.
@@ -130,17 +165,25 @@ fn run(core: &Rc<Core>, handle: Handle) {
     let ended = match outcome {
         Ok(Ok(())) => Ended::Asked,
         Ok(Err(error)) => Ended::Failed(error.to_string()),
-        Err(payload) => Ended::Failed(text(&*payload).to_owned()),
+        Err(payload) => {
+            let why = text(&*payload).to_owned();
+            quietly(|| drop(payload));
+            Ended::Failed(why)
+        }
     };
-    if let Ended::Failed(why) = &ended {
-        eprintln!(
-            "ringspun: core {} has failed: {why}; its tasks are dropped, the other cores go on",
-            place.index
-        );
-    }
+    let failed = match &ended {
+        Ended::Failed(why) => Some(why.clone()),
+        Ended::Asked | Ended::LeftBehind => None,
+    };
     let _ = place.ended.set(ended);
-    if catch_unwind(AssertUnwindSafe(|| core.shutdown())).is_err() {
-        eprintln!("ringspun: core {} has panicked in its shutdown", place.index);
+    if let Some(why) = failed {
+        complain(&format!(
+            "core {} has failed: {why}; its tasks are dropped, the other cores go on",
+            place.index
+        ));
+    }
+    if quietly(|| core.shutdown()).is_none() {
+        complain(&format!("core {} has panicked in its shutdown", place.index));
     }
 }
 
@@ -157,10 +200,11 @@ fn turn_until_asked(core: &Rc<Core>) -> io::Result<()> {
 async fn until_asked(core: &Core) {
     const LOOKS: Duration = Duration::from_millis(5);
     let ending = &core.place.place().ending;
-    let mut deadline = ending.asked().await;
+    let mut deadline = ending.asked_or_broken().await;
     loop {
         let now = Instant::now();
-        if core.tasks.len() == 0 || now >= deadline {
+        // What was sent before the end was asked for is a task in the next turn.
+        if (core.tasks.len() == 0 && !core.tasks.has_remote()) || now >= deadline {
             return;
         }
         time::sleep(LOOKS.min(deadline - now)).await;

@@ -47,7 +47,7 @@ pub(crate) type Closure = Box<dyn FnOnce() + Send>;
 
 /// The core is gone. The closure comes back.
 pub(crate) struct Closed(
-    #[allow(dead_code, reason = "given back to be dropped")] pub(crate) Closure,
+    #[cfg_attr(loom, allow(dead_code, reason = "given back to be dropped"))] pub(crate) Closure,
 );
 
 struct Closures {
@@ -167,6 +167,14 @@ impl CoreShared {
         std::mem::take(&mut closures.waiting)
     }
 
+    /// Takes no closures any more. Answers those that were not run.
+    pub(crate) fn refuse(&self) -> Vec<Closure> {
+        let mut closures = self.lock();
+        closures.closed = true;
+        self.has_closures.store(false, Ordering::Relaxed);
+        std::mem::take(&mut closures.waiting)
+    }
+
     /// Takes nothing any more. Answers the closures that were not run.
     ///
     /// On the core's thread only. NOTIFIED stays on in what was in the inbox, so later wakes of
@@ -182,10 +190,7 @@ impl CoreShared {
             // SAFETY: I1: the stack's reference, given back once.
             unsafe { drop_shared(header) };
         }
-        let mut closures = self.lock();
-        closures.closed = true;
-        self.has_closures.store(false, Ordering::Relaxed);
-        std::mem::take(&mut closures.waiting)
+        self.refuse()
     }
 
     /// Announces a sleep. False if there is work: the sleep is off.

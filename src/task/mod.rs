@@ -66,7 +66,7 @@ pub use report::TaskInfo;
 pub use scoped_value::{Bound, ScopedValue};
 
 pub(crate) use current::EnterGuard;
-pub(crate) use inbox::CoreShared;
+pub(crate) use inbox::{Closed, CoreShared};
 #[cfg(test)]
 pub(crate) use report::TICK_MS;
 pub(crate) use tasks::Tasks;
@@ -221,10 +221,10 @@ pub(crate) fn publish(shared: &CoreShared) {
     });
 }
 
-/// How many tasks of this core are not done; main is not counted.
+/// How many tasks of this core are not done, main not counted, and how many closures it has run.
 #[cfg_attr(loom, allow(dead_code, reason = "for the runtime"))]
-pub(crate) fn count() -> usize {
-    current::with(|tasks| tasks.map_or(0, Tasks::len))
+pub(crate) fn count() -> (usize, u64) {
+    current::with(|tasks| tasks.map_or((0, 0), |tasks| (tasks.len(), tasks.closures_run())))
 }
 
 /// Which task: unique in the process, never used again.

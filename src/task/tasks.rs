@@ -34,7 +34,7 @@ use super::blocks::Blocks;
 use super::counters::{Counters, Polling};
 use super::current;
 use super::header::{Header, Origin, TaskName};
-use super::inbox::CoreShared;
+use super::inbox::{Closure, CoreShared};
 use super::join::JoinHandle;
 use super::raw::{self, Polled, TaskRef};
 use super::report::{self, TICK_MS, TaskInfo};
@@ -140,6 +140,11 @@ impl Tasks {
     #[inline]
     pub(super) fn counters(&self) -> &Counters {
         self.shared.counters()
+    }
+
+    /// How many closures that were sent here have been run; the one that runs counts.
+    pub(crate) fn closures_run(&self) -> u64 {
+        self.counters().calls.value()
     }
 
     /// The panics that nobody was told of.
@@ -341,6 +346,8 @@ impl Tasks {
         }
         let _busy = Busy::new(&self.busy, &self.interrupted);
         self.refusing.set(true);
+        // First: a destructor of ours may wait for another core, and one there for us.
+        self.drop_closures(self.shared.refuse());
         // Refused spawns add none, so one round ends all.
         let tasks: Vec<TaskRef> = self.list.borrow().iter().map(|(_, task)| task.clone()).collect();
         for task in &tasks {
@@ -353,7 +360,11 @@ impl Tasks {
             self.counters().polls.add(1);
             drop(task);
         }
-        for closure in self.shared.close() {
+        self.drop_closures(self.shared.close());
+    }
+
+    fn drop_closures(&self, closures: Vec<Closure>) {
+        for closure in closures {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(closure))) {
                 report::unseen_panic(&self.shared, None, "a closure sent to the core", payload);
             }

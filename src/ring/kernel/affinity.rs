@@ -9,8 +9,9 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::marker::PhantomData;
 
 /// A set of CPUs by number, as the kernel keeps it: a bit each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,23 @@ const WORDS: usize = 1024 / BITS;
 const WORDS_MAX: usize = WORDS << 8;
 
 thread_local! {
-    /// The mask from before this thread was pinned.
-    static BEFORE: RefCell<Option<CpuSet>> = const { RefCell::new(None) };
+    static PINS: RefCell<Pins> = const { RefCell::new(Pins { before: None, cpus: Vec::new() }) };
+    static NEXT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What a thread was pinned to.
+struct Pins {
+    /// The mask from before the first.
+    before: Option<CpuSet>,
+    /// By whom, and to which CPU; the last counts.
+    cpus: Vec<(u64, usize)>,
+}
+
+/// Keeps the thread on its CPU until it is dropped. Several may be, in any order.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    name: u64,
+    _one_thread: PhantomData<*const ()>,
 }
 
 impl CpuSet {
@@ -83,26 +99,38 @@ impl CpuSet {
     }
 }
 
-/// Keeps this thread on one CPU until [`unpin`]. `allowed` is where it might run before.
-pub(crate) fn pin(cpu: usize, allowed: &CpuSet) -> io::Result<()> {
+/// Keeps this thread on one CPU until what is answered is dropped. `allowed` is where it might run
+/// before.
+pub(crate) fn pin(cpu: usize, allowed: &CpuSet) -> io::Result<Pinned> {
     CpuSet::one(cpu).apply()?;
-    BEFORE.with_borrow_mut(|before| {
-        before.get_or_insert_with(|| allowed.clone());
+    let name = NEXT.replace(NEXT.get() + 1);
+    // A thread that ends has nothing to be put back.
+    let _ = PINS.try_with(|pins| {
+        let mut pins = pins.borrow_mut();
+        pins.before.get_or_insert_with(|| allowed.clone());
+        pins.cpus.push((name, cpu));
     });
-    Ok(())
+    Ok(Pinned { name, _one_thread: PhantomData })
 }
 
-/// Lets this thread run where it might before it was pinned.
-pub(crate) fn unpin() {
-    if let Some(before) = BEFORE.with_borrow_mut(Option::take) {
-        // The set was this thread's own; if its CPUs are gone the kernel has chosen others.
-        let _ = before.apply();
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = PINS.try_with(|pins| {
+            let mut pins = pins.borrow_mut();
+            pins.cpus.retain(|(name, _)| *name != self.name);
+            // The set was this thread's own; if its CPUs are gone the kernel has chosen others.
+            let _ = match pins.cpus.last() {
+                Some((_, cpu)) => CpuSet::one(*cpu).apply(),
+                None => pins.before.take().map_or(Ok(()), |before| before.apply()),
+            };
+        });
     }
 }
 
-/// Runs `start`, which starts a process or a thread, so that what it starts is not pinned.
+/// Runs `start`, which asks where this thread might run or starts a process or a thread, so that
+/// what it finds and what it starts is not pinned.
 pub(crate) fn unpinned<R>(start: impl FnOnce() -> R) -> R {
-    let before = BEFORE.with_borrow(Option::clone);
+    let before = PINS.try_with(|pins| pins.borrow().before.clone()).ok().flatten();
     let _pinned = before.and_then(|before| {
         let pinned = CpuSet::of_this_thread().ok()?;
         before.apply().ok()?;
@@ -143,13 +171,16 @@ mod tests {
     fn pinned_and_back() {
         let before = CpuSet::of_this_thread().unwrap();
         let cpu = before.iter().next().unwrap();
-        pin(cpu, &before).unwrap();
+        let pinned = pin(cpu, &before).unwrap();
         assert_eq!(CpuSet::of_this_thread().unwrap().iter().collect::<Vec<_>>(), [cpu]);
         let inherited =
             unpinned(|| std::thread::spawn(|| CpuSet::of_this_thread().unwrap()).join().unwrap());
         assert_eq!(inherited, before);
         assert_eq!(CpuSet::of_this_thread().unwrap().iter().collect::<Vec<_>>(), [cpu]);
-        unpin();
+        let again = pin(cpu, &before).unwrap();
+        drop(pinned);
+        assert_eq!(CpuSet::of_this_thread().unwrap().iter().collect::<Vec<_>>(), [cpu]);
+        drop(again);
         assert_eq!(CpuSet::of_this_thread().unwrap(), before);
     }
 }
