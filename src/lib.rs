@@ -175,6 +175,8 @@ pub mod runtime;
 #[cfg(not(loom))]
 pub mod scope;
 #[cfg(not(loom))]
+pub mod server;
+#[cfg(not(loom))]
 pub mod signal;
 pub mod task;
 #[cfg(not(loom))]

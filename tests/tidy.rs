@@ -39,7 +39,11 @@ const LAYERS: [(&str, &[&str], &str); 22] = [
     ("macros", &["uring"], "println! and eprintln! print through it"),
     ("runtime", &["ring", "task", "time", "blocking", "wake"], "the loop; never an op, net or fs"),
     ("compat", &["io", "net", "fs", "buf", "time", "task"], "other people's traits on our types"),
-    ("server", &["runtime", "task", "net", "io", "signal", "time", "compat"], "all in one"),
+    (
+        "server",
+        &["runtime", "task", "net", "io", "op", "signal", "time", "wake", "compat"],
+        "all in one; accepts by ops, for what it takes may be another core's",
+    ),
     ("fiber", &["task", "op", "net", "fs", "blocking"], "parks on ops; never on the ring"),
     ("lib", &["*"], "the map"),
 ];

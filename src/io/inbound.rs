@@ -238,6 +238,7 @@ impl Inbound {
             return Ok(0);
         }
         if state.has_held() {
+            self.fd.note_moved();
             return Ok(state.take(out));
         }
         if let Some(error) = state.error.take() {
@@ -445,6 +446,7 @@ impl Inbound {
             state.ended = self.way == Way::Socket;
             return Ok(false);
         }
+        self.fd.note_moved();
         state.filled = buf.len() >= BULK_MIN;
         state.held = Some(buf);
         Ok(true)
@@ -471,6 +473,9 @@ impl Inbound {
             Way::Socket => now::recv(self.fd.as_fd(), out, 0)?,
             Way::Pipe => now::read_nonblocking(self.fd.as_fd(), out)?,
         };
+        if count > 0 {
+            self.fd.note_moved();
+        }
         state.ended = count == 0 && self.way == Way::Socket;
         state.filled = count >= BULK_MIN;
         Ok(count)

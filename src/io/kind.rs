@@ -2,7 +2,7 @@
 
 use super::inbound::Way;
 
-/// The kinds of byte streams: [`Tcp`], [`Unix`], [`Pipe`]. Types of this crate only.
+/// The kinds of byte streams: [`Tcp`], [`Unix`], [`Socket`], [`Pipe`]. Types of this crate only.
 pub trait Kind: sealed::Sealed {}
 
 /// Kinds that are sockets.
@@ -15,6 +15,10 @@ pub enum Tcp {}
 /// Unix domain: [`UnixStream`](crate::net::UnixStream).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unix {}
+
+/// TCP or Unix domain, whichever it is: [`server::Stream`](crate::server::Stream).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Socket {}
 
 /// A pipe, anonymous or named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +41,11 @@ pub(crate) mod sealed {
 
 impl Kind for Tcp {}
 impl Kind for Unix {}
+impl Kind for Socket {}
 impl Kind for Pipe {}
 impl SocketKind for Tcp {}
 impl SocketKind for Unix {}
+impl SocketKind for Socket {}
 
 #[allow(private_interfaces, reason = "as declared")]
 impl sealed::Sealed for Tcp {
@@ -51,6 +57,14 @@ impl sealed::Sealed for Tcp {
 #[allow(private_interfaces, reason = "as declared")]
 impl sealed::Sealed for Unix {
     const NAME: &'static str = "UnixStream";
+    const WAY: Way = Way::Socket;
+}
+
+#[allow(private_interfaces, reason = "as declared")]
+impl sealed::Sealed for Socket {
+    const NAME: &'static str = "Stream";
+    /// Where the kernel cannot, it says so, and the send is one with a copy.
+    const ZERO_COPY: bool = true;
     const WAY: Way = Way::Socket;
 }
 

@@ -54,7 +54,7 @@ pub(crate) use self::accepting::Accepting;
 pub use self::incoming::Incoming;
 pub use self::interest::{Interest, Ready};
 pub use self::into_std::IntoStdError;
-pub use self::kind::{Kind, Pipe, SocketKind, Tcp, Unix};
+pub use self::kind::{Kind, Pipe, Socket, SocketKind, Tcp, Unix};
 pub use self::read_end::ReadEnd;
 pub(crate) use self::readiness::Readiness;
 pub(crate) use self::ready::wait;

@@ -247,10 +247,12 @@ impl Outbound {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
         }
-        match self.way {
-            Way::Socket => now::send(self.fd.as_fd(), bufs, 0),
-            Way::Pipe => now::write_nonblocking(self.fd.as_fd(), bufs),
-        }
+        let count = match self.way {
+            Way::Socket => now::send(self.fd.as_fd(), bufs, 0)?,
+            Way::Pipe => now::write_nonblocking(self.fd.as_fd(), bufs)?,
+        };
+        self.fd.note_moved();
+        Ok(count)
     }
 
     /// Writes a part of `bufs`.
@@ -365,6 +367,7 @@ impl Outbound {
         })
         .await;
         lent.sending = None;
+        self.fd.note_moved();
         output
     }
 

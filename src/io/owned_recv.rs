@@ -93,8 +93,10 @@ impl Inbound {
         })
         .await;
         lent.submission = None;
-        if matches!(result, Ok(0)) {
-            self.note_end();
+        match result {
+            Ok(0) => self.note_end(),
+            Ok(_) => self.fd.note_moved(),
+            Err(_) => {}
         }
         (result, buf)
     }

@@ -44,6 +44,11 @@ impl<K: Kind> ReadEnd<K> {
         self.inbound.fd()
     }
 
+    /// The same under another name.
+    pub(super) fn into_kind<L: Kind>(self) -> ReadEnd<L> {
+        ReadEnd { inbound: self.inbound, kind: PhantomData }
+    }
+
     /// Reads at most `buf.len()` bytes, and answers how many. 0 is the end, or an empty `buf`.
     ///
     /// # Cancellation

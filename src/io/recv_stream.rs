@@ -164,7 +164,10 @@ impl futures_core::Stream for RecvStream<'_> {
                         this.stop();
                     }
                     Poll::Ready(Some(Err(error))) => return this.over(Some(Err(error))),
-                    Poll::Ready(Some(item)) => return Poll::Ready(Some(item)),
+                    Poll::Ready(Some(item)) => {
+                        this.inbound.fd().note_moved();
+                        return Poll::Ready(Some(item));
+                    }
                     Poll::Ready(None) => this.stop(),
                 },
                 Source::Single => match ready!(this.inbound.poll_fill(cx)) {

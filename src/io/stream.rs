@@ -37,6 +37,11 @@ impl<K: Kind> Stream<K> {
         self.read.fd()
     }
 
+    /// The same under another name.
+    pub(crate) fn into_kind<L: Kind>(self) -> Stream<L> {
+        Stream { read: self.read.into_kind(), write: self.write.into_kind() }
+    }
+
     /// See [`ReadEnd::read`].
     pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.read.read(buf).await

@@ -44,6 +44,11 @@ impl<K: Kind> WriteEnd<K> {
         self.outbound.fd()
     }
 
+    /// The same under another name.
+    pub(super) fn into_kind<L: Kind>(self) -> WriteEnd<L> {
+        WriteEnd { outbound: self.outbound, kind: PhantomData }
+    }
+
     /// Writes a part of `buf`, and answers how many bytes the kernel took: at least one, unless
     /// `buf` is empty.
     ///

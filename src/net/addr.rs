@@ -47,7 +47,7 @@ pub async fn lookup_host<T: ToSocketAddrs>(
 }
 
 /// The addresses of `host`: at least one.
-pub(super) async fn resolve<T: ToSocketAddrs>(host: T) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn resolve<T: ToSocketAddrs>(host: T) -> io::Result<Vec<SocketAddr>> {
     let found = match host.target() {
         sealed::Target::Known(addresses) => addresses,
         sealed::Target::Name(host, port) => look_up(host, port).await?,

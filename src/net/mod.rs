@@ -16,6 +16,7 @@ pub mod tcp;
 pub mod udp;
 pub mod unix;
 
+pub(crate) use self::addr::resolve;
 pub use self::addr::{ToSocketAddrs, lookup_host};
 pub use self::tcp::{TcpListener, TcpSocket, TcpStream};
 pub use self::udp::UdpSocket;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::ring::kernel::{IOSQE_FIXED_FILE, Sqe};
@@ -29,13 +29,26 @@ struct Shared {
     fd: ManuallyDrop<OwnedFd>,
     /// Its close may take long (`SO_LINGER`): it is not to happen on this core.
     lingers: Cell<bool>,
+    /// Bytes have moved since somebody looked.
+    moved: Cell<bool>,
+}
+
+/// Sees whether a descriptor is used, and does not keep it open.
+#[derive(Debug)]
+pub(crate) struct FdWatch(Weak<Shared>);
+
+impl FdWatch {
+    /// Whether bytes have moved since the last call. `None`: the descriptor is gone.
+    pub(crate) fn take_moved(&self) -> Option<bool> {
+        self.0.upgrade().map(|shared| shared.moved.replace(false))
+    }
 }
 
 impl SharedFd {
     /// Takes a descriptor over.
     pub fn new(fd: impl Into<OwnedFd>) -> SharedFd {
         let fd = ManuallyDrop::new(fd.into());
-        SharedFd(Rc::new(Shared { fd, lingers: Cell::new(false) }))
+        SharedFd(Rc::new(Shared { fd, lingers: Cell::new(false), moved: Cell::new(false) }))
     }
 
     /// The descriptor itself, if nobody else owns it, no op either.
@@ -58,6 +71,17 @@ impl SharedFd {
     /// Says whether its close may take long.
     pub(crate) fn set_lingers(&self, lingers: bool) {
         self.0.lingers.set(lingers);
+    }
+
+    /// Says that bytes have moved.
+    #[inline]
+    pub(crate) fn note_moved(&self) {
+        self.0.moved.set(true);
+    }
+
+    /// For who wants to know whether it is used.
+    pub(crate) fn watch(&self) -> FdWatch {
+        FdWatch(Rc::downgrade(&self.0))
     }
 
     /// How many owners there are.

@@ -127,6 +127,7 @@ pub use self::f_get_xattr::FGetXattr;
 pub use self::f_set_xattr::FSetXattr;
 pub use self::fadvise::Fadvise;
 pub use self::fallocate::Fallocate;
+pub(crate) use self::fd::FdWatch;
 pub use self::fd::{CWD, Cwd, Fixed, IntoOpFd, OpFd, SharedFd, stderr, stdin, stdout};
 pub use self::fsync::Fsync;
 pub use self::ftruncate::Ftruncate;
@@ -183,7 +184,7 @@ pub use self::write_fixed::WriteFixed;
 pub use self::writev::WriteV;
 pub(crate) use crate::ring::affinity::unpinned;
 pub use crate::ring::kernel::Sqe;
-pub(crate) use crate::ring::kernel::{EventFd, children, signals};
+pub(crate) use crate::ring::kernel::{EventFd, children, inherited, signals};
 use crate::ring::{self, Ring};
 pub use crate::ring::{BufClass, Completion, OpId, PooledBuf};
 

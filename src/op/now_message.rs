@@ -126,6 +126,12 @@ pub(crate) fn peer_credentials(fd: impl AsFd) -> io::Result<(i32, u32, u32)> {
     socket_calls::peer_credentials(fd.as_fd())
 }
 
+/// Has the kernel choose among sockets that listen on one address by the CPU: see
+/// `SO_ATTACH_REUSEPORT_CBPF` in `socket(7)`.
+pub(crate) fn steer_by_cpu(fd: BorrowedFd<'_>, cpus: &[Option<usize>]) -> io::Result<()> {
+    socket_calls::steer_by_cpu(fd, cpus)
+}
+
 /// The numbers of borrowed descriptors.
 pub(super) fn numbers<'a>(fds: &'a [BorrowedFd<'_>]) -> impl Iterator<Item = u8> + 'a {
     fds.iter().flat_map(|fd| fd.as_raw_fd().to_ne_bytes())

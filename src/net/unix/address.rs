@@ -47,7 +47,7 @@ impl SocketAddr {
     }
 
     /// A path, or after a NUL byte an abstract name.
-    pub(super) fn from_either(path: &Path) -> io::Result<SocketAddr> {
+    pub(crate) fn from_either(path: &Path) -> io::Result<SocketAddr> {
         match path.as_os_str().as_bytes() {
             [0, name @ ..] => SocketAddr::from_abstract_name(name),
             _ => SocketAddr::from_pathname(path),
@@ -72,7 +72,7 @@ impl SocketAddr {
         self.0.as_abstract_name()
     }
 
-    pub(super) fn to_raw(&self) -> io::Result<SockAddr> {
+    pub(crate) fn to_raw(&self) -> io::Result<SockAddr> {
         match (self.as_abstract_name(), self.as_pathname()) {
             (Some(name), _) => SockAddr::unix(OsStr::from_bytes(&[&[0], name].concat())),
             (None, Some(path)) => SockAddr::unix(path),
@@ -80,7 +80,7 @@ impl SocketAddr {
         }
     }
 
-    pub(super) fn from_raw(raw: &SockAddr) -> io::Result<SocketAddr> {
+    pub(crate) fn from_raw(raw: &SockAddr) -> io::Result<SocketAddr> {
         if let Some(name) = raw.as_abstract_namespace() {
             return SocketAddr::from_abstract_name(name);
         }

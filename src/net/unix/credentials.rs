@@ -14,7 +14,7 @@ pub struct UCred {
 }
 
 impl UCred {
-    pub(super) fn of_peer(socket: impl AsFd) -> io::Result<UCred> {
+    pub(crate) fn of_peer(socket: impl AsFd) -> io::Result<UCred> {
         let (pid, uid, gid) = now_message::peer_credentials(socket)?;
         Ok(UCred { pid, uid, gid })
     }

@@ -22,6 +22,7 @@ pub(crate) mod children;
 pub(crate) mod direct;
 mod eventfd;
 mod fault;
+pub(crate) mod inherited;
 #[cfg(ringspun_model)]
 #[doc(hidden)]
 #[allow(unreachable_pub, reason = "lib.rs shows its `control` to tests")]

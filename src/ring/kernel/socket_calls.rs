@@ -139,3 +139,28 @@ pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(i32, u32, u32)
     answer(|| unsafe { libc::getsockopt(fd, level, name, place, &raw mut len) as libc::ssize_t })?;
     Ok((found.pid, found.uid, found.gid))
 }
+
+/// Has the kernel choose among the sockets that listen on one address (`SO_REUSEPORT`) by the CPU
+/// that takes the packet in: `sockets[i]` is that of `cpus[i]`, in the order in which they began to
+/// listen; other CPUs by their number. One of the sockets is enough.
+pub(crate) fn steer_by_cpu(fd: BorrowedFd<'_>, cpus: &[Option<usize>]) -> io::Result<()> {
+    let one =
+        |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let this_cpu = (libc::SKF_AD_OFF + libc::SKF_AD_CPU) as u32;
+    let mut program = vec![one(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, this_cpu)];
+    for (socket, cpu) in cpus.iter().enumerate() {
+        let Some(cpu) = *cpu else { continue };
+        program.push(one(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, cpu as u32));
+        program.push(one(libc::BPF_RET | libc::BPF_K, 0, 0, socket as u32));
+    }
+    let sockets = cpus.len().max(1) as u32;
+    program.push(one(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, 0, 0, sockets));
+    program.push(one(libc::BPF_RET | libc::BPF_A, 0, 0, 0));
+    let described = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let len = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    let (fd, place) = (fd.as_raw_fd(), (&raw const described).cast());
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF);
+    // SAFETY: the kernel reads the program, whose instructions live in the vector.
+    answer(|| unsafe { libc::setsockopt(fd, level, name, place, len) as libc::ssize_t })?;
+    Ok(())
+}
