@@ -58,6 +58,8 @@ mod control;
 mod core;
 mod counts;
 mod gate;
+#[cfg(feature = "hyper")]
+mod http;
 mod idle;
 mod inherited;
 mod listeners;
@@ -78,6 +80,8 @@ pub use self::builder::Server;
 pub use self::connection::Outcome;
 pub use self::context::{Context, Draining};
 pub use self::control::ServerHandle;
+#[cfg(feature = "hyper")]
+pub use self::http::{Body, BodyError, Http, IntoAnswer, ResponseBody};
 pub use self::peer::Peer;
 pub use self::policy::{Accept, Verdict, WhenFull};
 pub use self::report::{CoreReport, Ready, Report, Totals};

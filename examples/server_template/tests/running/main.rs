@@ -1,0 +1,8 @@
+//! The server as people run it: a process, and clients of other people.
+
+mod clients;
+mod load;
+mod page;
+mod process;
+mod seccomp;
+mod takeover;
