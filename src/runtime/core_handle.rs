@@ -141,7 +141,6 @@ impl CoreHandle {
     }
 
     /// Where its server counts.
-    #[allow(dead_code, reason = "for `server`")]
     pub(crate) fn service(&self) -> &ServiceCounters {
         &self.place.sources.service
     }

@@ -4,7 +4,6 @@ use crate::wake::Counter;
 
 /// What a core has done with connections. Written by its thread only, read by all.
 #[derive(Debug, Default)]
-#[allow(dead_code, reason = "written by `server`")]
 pub(crate) struct ServiceCounters {
     /// Open connections, now.
     pub(crate) connections: Counter,

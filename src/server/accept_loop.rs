@@ -20,6 +20,7 @@ use super::backoff::{Backoff, advice, is_of_connection};
 use super::balance::Spread;
 use super::connections::Local;
 use super::core::Connect;
+use super::counts::Event;
 use super::gate::Place;
 use super::listeners::Listener;
 use super::log::About;
@@ -114,7 +115,7 @@ impl AcceptLoop {
 
     /// Waits a little; false: the drain has begun.
     async fn failed(&self, error: &io::Error, backoff: &mut Backoff) -> bool {
-        self.local.counts().accept_errors.add(1);
+        self.local.count(Event::AcceptError);
         if is_of_connection(error) {
             // There may be many of them, and others have their turn.
             task::yield_now().await;
@@ -149,15 +150,14 @@ impl AcceptLoop {
             None if shared.settings.when_full == WhenFull::Refuse => return self.refuse(fd),
             None => shared.loads.admitted(own, self.spread).await,
         };
-        let counts = self.local.counts();
-        counts.accepted.add(1);
+        self.local.count(Event::Accepted);
         let core = permit.core();
         let accepted = Accepted { fd, permit, address: self.address };
         if core == own {
             return Rc::clone(&self.connect).connect(accepted);
         }
         match shared.mailboxes[core].send(accepted) {
-            Ok(()) => counts.handed_over.add(1),
+            Ok(()) => self.local.count(Event::HandedOver),
             Err(mut accepted) => {
                 accepted.permit.move_to(own);
                 Rc::clone(&self.connect).connect(accepted);
@@ -166,7 +166,7 @@ impl AcceptLoop {
     }
 
     fn refuse(&self, fd: OwnedFd) {
-        self.local.counts().refused.add(1);
+        self.local.count(Event::Refused);
         let Some(bytes) = &self.local.shared.settings.refuse_with else { return };
         if Rc::strong_count(&self.refusing) > REFUSING_MAX {
             return;

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 
 use super::balance::Permit;
 use super::connections::{Local, Reason};
+use super::counts::Event;
 use super::log::About;
 use super::shared::Phase;
 use crate::wake::quietly;
@@ -93,18 +94,16 @@ impl Ending {
 
     fn finished(&mut self, is_ok: bool) {
         self.counted = true;
-        let counts = self.local.counts();
-        counts.finished.add(1);
+        self.local.count(Event::Finished);
         if !is_ok {
-            counts.failed.add(1);
+            self.local.count(Event::Failed);
         }
     }
 
     #[cold]
     fn panicked(&mut self, payload: Box<dyn Any + Send>) {
         self.counted = true;
-        let counts = self.local.counts();
-        counts.panicked.add(1);
+        self.local.count(Event::Panicked);
         self.local.shared.log.say(About::Panics, || {
             let text = payload
                 .downcast_ref::<&str>()
@@ -114,7 +113,7 @@ impl Ending {
                 "a handler panicked on core {}: {}; its connection is closed, {} have been so",
                 self.local.index,
                 text.as_deref().unwrap_or("(no text)"),
-                counts.panicked.value()
+                self.local.shared.counts[self.local.index].value(Event::Panicked)
             )
         });
         // Its destructor is user code.
@@ -126,14 +125,13 @@ impl Drop for Ending {
     fn drop(&mut self) {
         let reason = self.local.end(self.key);
         let shared = &self.local.shared;
-        let counts = self.local.counts();
         let phase = shared.phase();
         match reason {
-            _ if self.counted && phase != Phase::Serving => counts.drained.add(1),
+            _ if self.counted && phase != Phase::Serving => self.local.count(Event::Drained),
             _ if self.counted => {}
-            Some(Reason::Idle) => counts.idle_closed.add(1),
+            Some(Reason::Idle) => self.local.count(Event::IdleClosed),
             // Without a reason: the core ends.
-            Some(Reason::Cut) | None => counts.cut.add(1),
+            Some(Reason::Cut) | None => self.local.count(Event::Cut),
         }
         drop(self.permit.take());
         if phase != Phase::Serving {

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::counts::Counts;
+use super::counts::{self, Event};
 use super::gate::Gate;
 use super::shared::Shared;
 use crate::op::FdWatch;
+use crate::runtime::{CoreHandle, Handle};
 use crate::task::JoinHandle;
 
 /// What a core has of a server.
@@ -19,6 +20,8 @@ pub(super) struct Local {
     /// Opens when the drain begins.
     pub(super) drain: Gate,
     connections: RefCell<Slab<Entry>>,
+    /// Whose metrics count too.
+    core: Option<CoreHandle>,
 }
 
 /// One connection.
@@ -39,17 +42,31 @@ pub(super) enum Reason {
 
 impl Local {
     pub(super) fn new(shared: Arc<Shared>, index: usize) -> Local {
-        Local { shared, index, drain: Gate::default(), connections: RefCell::default() }
+        let core = Handle::try_current().and_then(|handle| handle.core(index).cloned());
+        Local { shared, index, drain: Gate::default(), connections: RefCell::default(), core }
     }
 
-    pub(super) fn counts(&self) -> &Counts {
-        &self.shared.counts[self.index]
+    /// Counts it once; see [`Local::count_many`].
+    pub(super) fn count(&self, event: Event) {
+        self.count_many(event, 1);
+    }
+
+    /// On the core's own thread, like all of this.
+    pub(super) fn count_many(&self, event: Event, number: u64) {
+        self.shared.counts[self.index].add(event, number);
+        let service = self.core.as_ref().map(CoreHandle::service);
+        if let Some(counter) = service.and_then(|service| counts::in_metrics(service, event)) {
+            counter.add(number);
+        }
     }
 
     /// A place for a connection that is about to begin.
     pub(super) fn begin(&self, watch: Option<FdWatch>) -> usize {
         let quiet_since = Instant::now();
         let entry = Entry { task: None, watch, quiet_since, ended_for: None };
+        if let Some(core) = &self.core {
+            core.service().connections.add(1);
+        }
         self.connections.borrow_mut().insert(entry)
     }
 
@@ -65,6 +82,9 @@ impl Local {
     /// The connection is gone. Answers why, if it was ended from outside.
     pub(super) fn end(&self, key: usize) -> Option<Reason> {
         let entry = self.connections.borrow_mut().try_remove(key)?;
+        if let Some(core) = &self.core {
+            core.service().connections.sub(1);
+        }
         entry.ended_for
     }
 

@@ -12,6 +12,7 @@ use super::accept_loop::AcceptLoop;
 use super::connection::{Ending, Outcome, Served};
 use super::connections::Local;
 use super::context::Context;
+use super::counts::Event;
 use super::idle::sweep;
 use super::listeners::Listener;
 use super::mailbox::Accepted;
@@ -114,7 +115,7 @@ async fn attend(local: &Rc<Local>, core: &Rc<dyn Connect>, tasks: &mut JoinSet<(
         })
         .await;
         for accepted in received.drain(..) {
-            local.counts().received.add(1);
+            local.count(Event::Received);
             Rc::clone(core).connect(accepted);
         }
         if shared.phase() != Phase::Serving && !local.drain.is_open() {
@@ -146,7 +147,7 @@ async fn cut(local: &Rc<Local>) {
     poll_fn(|cx| {
         shared.mailboxes[local.index].take(cx, &mut late);
         // What comes now is closed, and counted with what was cut off.
-        local.counts().cut.add(late.len() as u64);
+        local.count_many(Event::Cut, late.len() as u64);
         late.clear();
         if is_done(local) { Poll::Ready(()) } else { Poll::Pending }
     })
@@ -175,10 +176,9 @@ where
 {
     fn connect(self: Rc<Self>, accepted: Accepted) {
         let Accepted { fd, permit, address } = accepted;
-        let counts = self.local.counts();
         let Ok(peer) = Peer::of(&fd) else {
             // It has gone already.
-            counts.accept_errors.add(1);
+            self.local.count(Event::AcceptError);
             return;
         };
         let settings = &self.local.shared.settings;
@@ -186,7 +186,7 @@ where
             // A panic in it is a "no".
             let welcome = catch_unwind(AssertUnwindSafe(|| on_connect(&peer)));
             if !matches!(welcome, Ok(true)) {
-                counts.refused.add(1);
+                self.local.count(Event::Refused);
                 return;
             }
         }

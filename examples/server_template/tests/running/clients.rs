@@ -26,6 +26,8 @@ fn the_routes() {
     let (_, json) = body("/metrics.json");
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["cores"][0]["requests"], 6);
+    assert!(json["cores"][0]["connections"].as_u64() >= Some(1), "{json}");
+    assert!(json["cores"][0]["accepted"].as_u64() >= Some(6), "{json}");
     assert_eq!(json["draining"], false);
     assert!(body("/nowhere").0.starts_with("HTTP/1.1 404 "));
     server.terminate();
