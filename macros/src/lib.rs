@@ -56,6 +56,7 @@ use function::Kind;
 /// | `timer_slack` | `Duration` |
 /// | `blocking_threads`, `blocking_keep_alive` | how many at most, and how long idle |
 /// | `io_workers` | `(bounded, unbounded)` |
+/// | `file_ops` | how many operations on files at a time |
 /// | `shutdown_timeout` | `Duration` |
 /// | `batch` | how many polls between two visits of the ring |
 /// | `park` | `ringspun::runtime::Park` |

@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Result, Token};
 
 /// The methods of `ringspun::runtime::Builder` that can be called by name.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "cores",
     "pinned",
     "entries",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 12] = [
     "blocking_threads",
     "blocking_keep_alive",
     "io_workers",
+    "file_ops",
     "shutdown_timeout",
     "batch",
     "park",

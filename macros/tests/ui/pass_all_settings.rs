@@ -15,6 +15,7 @@ const ENTRIES: u32 = 128;
     blocking_threads = 4,
     blocking_keep_alive = Duration::from_secs(10),
     io_workers = (1, 2),
+    file_ops = 64,
     shutdown_timeout = Duration::from_secs(1),
     park = ringspun::runtime::Park::Sleep,
     batch = 256,
