@@ -1,11 +1,14 @@
 //! How a file is opened.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::pin::pin;
+use std::task::Poll;
 
 use super::File;
-use crate::op::{CWD, OpenAt, SharedFd, submit, submit_file};
+use crate::op::{CWD, OpenAt, PollAdd, SharedFd, submit, submit_file};
 
 /// How a file is opened: by the names of [`std::fs::OpenOptions`], with what `OpenOptionsExt` has
 /// as inherent methods, and what io_uring adds.
@@ -166,10 +169,7 @@ impl OpenOptions {
             Ok(fd) => {
                 let mut file = File::from_fd(fd.into(), 0);
                 if waits && flags & libc::O_ACCMODE == libc::O_RDONLY && file.is_fifo() {
-                    // What is open meanwhile lets a writer in. Without procfs it has to do.
-                    if let Ok(met) = open_again(&file.fd, flags).await {
-                        file.fd = met;
-                    }
+                    file.fd = meet_writer(file.fd, flags).await;
                 }
                 Ok(file)
             }
@@ -225,6 +225,23 @@ async fn open_through_signals(path: &Path, flags: i32, mode: u32) -> io::Result<
             result => return result,
         }
     }
+}
+
+/// The reading end of a FIFO once a writer has come.
+///
+/// What is open already lets a writer in, who may write and be gone before the second open begins
+/// to wait: so it is watched, and if bytes or an end come there, it is the one that was met.
+/// Without procfs it has to do.
+async fn meet_writer(fd: SharedFd, flags: i32) -> SharedFd {
+    let mut again = pin!(open_again(&fd, flags));
+    let mut came = pin!(submit(PollAdd::new(&fd, libc::POLLIN as u32)));
+    let met = poll_fn(|cx| {
+        if let Poll::Ready(met) = again.as_mut().poll(cx) {
+            return Poll::Ready(met.ok());
+        }
+        came.as_mut().poll(cx).map(|_| None)
+    });
+    met.await.unwrap_or_else(|| fd.clone())
 }
 
 /// Opens what is open once more, and waits for it if it is a FIFO: with `O_CREAT` the kernel does

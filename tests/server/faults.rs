@@ -1,6 +1,6 @@
 //! What goes wrong: handlers that panic, cores that end, descriptors that run out.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,8 +70,22 @@ fn a_core_that_ends_is_named_and_the_others_go_on() {
         while Handle::current().cores()[1].is_alive() {
             ringspun::time::sleep(Duration::from_millis(1)).await;
         }
-        // Its share of what comes goes to the other.
-        let more = ringspun::spawn_blocking(ask_all).await.expect("no panic");
+        // Its share of what comes goes to the other, once its listener is closed; what that had in
+        // its queue is reset with it.
+        let more = ringspun::spawn_blocking(move || {
+            let one = |_| loop {
+                let mut client = connect(address);
+                let mut answer = [0; 5];
+                let asked =
+                    client.write_all(b"hello").and_then(|()| client.read_exact(&mut answer));
+                if asked.is_ok() {
+                    assert_eq!(&answer, b"hello");
+                    break client;
+                }
+            };
+            (0..20).map(one).collect::<Vec<_>>()
+        });
+        let more = more.await.expect("no panic");
         drop((clients, more));
         handle.drain(PATIENCE);
         let report = running.await.expect("no panic").expect("one core is left");

@@ -3,13 +3,14 @@
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read as _, SeekFrom, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::task::Poll;
 
 use ringspun::fs::{self, File};
 
 use super::{Folder, kind, start_and_drop};
-use crate::support::{Ledger, block_on, poll_once, turn};
+use crate::support::{Ledger, block_on, poll_once, runtime, turn};
 
 fn fifo() -> (File, std::io::PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -72,6 +73,36 @@ fn the_reader_of_a_fifo_waits_for_a_writer() {
     });
     drop(folder);
     ledger.close();
+}
+
+/// The reader lets a writer in before its open has ended: what that one wrote is not lost, however
+/// soon it is gone.
+#[test]
+fn a_writer_that_is_gone_before_the_reader_has_opened() {
+    let folder = Folder::new();
+    let path = named_fifo(&folder);
+    let runtime = runtime();
+    for round in 0..200_u8 {
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || loop {
+                // Without waiting for a reader, so that it is in as soon as one can be seen.
+                let nonblocking = libc::O_NONBLOCK;
+                match std::fs::OpenOptions::new().write(true).custom_flags(nonblocking).open(&path)
+                {
+                    Ok(mut file) => return file.write_all(&[round]).expect("written"),
+                    Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENXIO)),
+                }
+            }
+        });
+        runtime.block_on(async {
+            let mut file = File::open(&path).await.expect("open");
+            let mut read = Vec::new();
+            file.read_to_end(&mut read).await.expect("read");
+            assert_eq!(read, [round]);
+        });
+        writer.join().expect("no panic");
+    }
 }
 
 #[test]
