@@ -1,5 +1,5 @@
 //! ringspun: a thread-per-core async runtime on io_uring completions, with the sockets, files,
-//! signals and processes of tokio. Linux only.
+//! signals and processes of tokio, and a server over all cores. Linux only.
 //!
 //! ```text
 //!  user future --poll--> Submission<Op> --prepare--> Sqe --> Ring --> Kernel --enter--> linux
@@ -8,7 +8,8 @@
 //!    run queue <---- task <---- LocalWaker / Waker <---- Slot <---- dispatch <-----------+
 //! ```
 //!
-//! A core is one thread with one io_uring. It polls futures until none is ready, hands what they
+//! A core is one thread with one io_uring; a runtime has one, or as many as
+//! [`Builder::cores`](runtime::Builder::cores) says. A core polls futures until none is ready, hands what they
 //! asked for to the kernel in one system call, takes in what the kernel has done, and begins again.
 //! Nothing in it needs to be `Send`; wakers are, so other threads can wake, spawn and cancel.
 //!
@@ -107,7 +108,8 @@
 //! | [`uring`] | each operation as a method, by the kernel's names | [`uring::AsyncIoUring`] |
 //! | [`op`] | the operations as types; chains, streams, your own | [`op::Op`], [`op::link()`] |
 //! | [`buf`] | memory that the kernel may touch | [`buf::IoBuf`], [`buf::IoBufMut`] |
-//! | [`runtime`] | the core itself, and its handle for other threads | [`runtime::Builder`] |
+//! | [`runtime`] | the cores, and their handles for all threads | [`runtime::Builder`], [`runtime::Handle`] |
+//! | [`server`] | connections over all cores, to an orderly end | [`server::Server`] |
 //!
 //! # What you may rely on
 //!
@@ -143,7 +145,7 @@
 //! - `bytes`: `Bytes` and `BytesMut` as buffers.
 //! - `tokio`: `tokio::io`'s traits on our streams and files, and its names in [`io`].
 //! - `futures`: the traits of `futures-io` on our streams and files.
-//! - `hyper`: the traits of `hyper::rt` on our streams, an executor and a timer.
+//! - `hyper`: the traits of `hyper::rt` on our streams, an executor and a timer; `serve_http`.
 //! - `chaos`: seeded faults between the ring and the kernel. For tests only.
 #![cfg_attr(loom, allow(dead_code))]
 
