@@ -9,9 +9,10 @@
 //! ```
 //!
 //! A core is one thread with one io_uring; a runtime has one, or as many as
-//! [`Builder::cores`](runtime::Builder::cores) says. A core polls futures until none is ready, hands what they
-//! asked for to the kernel in one system call, takes in what the kernel has done, and begins again.
-//! Nothing in it needs to be `Send`; wakers are, so other threads can wake, spawn and cancel.
+//! [`Builder::cores`](runtime::Builder::cores) says. A core polls futures until none is ready,
+//! hands what they asked for to the kernel in one system call, takes in what the kernel has done,
+//! and begins again. Nothing in it needs to be `Send`; wakers are, so other threads can wake, spawn
+//! and cancel.
 //!
 //! # Quick start
 //!

@@ -16,8 +16,8 @@ use crate::wake::{LocalWaker, quietly};
 /// A group of tasks of one core: spawn by any clone of it, close it, wait until all have ended.
 ///
 /// For work that comes in over time and has to be finished before the program ends, where a
-/// [`scope`](crate::scope) has no place to stand: background jobs, connections. The group keeps no
-/// results and ends nothing; dropping it changes nothing. For results in the order of their ends
+/// [`scope`](mod@crate::scope) has no place to stand: background jobs, connections. The group keeps
+/// no results and ends nothing; dropping it changes nothing. For results in the order of their ends
 /// there is [`JoinSet`](crate::task::JoinSet).
 ///
 /// # Examples

@@ -74,7 +74,7 @@ use crate::time::{Sleep, sleep, sleep_until};
 /// Runs `body`, which spawns children, and waits for all of them. `joiner` says what is made of
 /// their results. [`TaskScope`] does the same with a deadline and a name.
 ///
-/// Errors, panics and cancellation are those of the [module](crate::scope).
+/// Errors, panics and cancellation are those of the [module](mod@crate::scope).
 ///
 /// # Examples
 ///
@@ -207,7 +207,8 @@ impl<J: Joiner> TaskScope<J> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future ends the children; see the [module](crate::scope#what-is-guaranteed).
+    /// Dropping the future ends the children; see the
+    /// [module](mod@crate::scope#what-is-guaranteed).
     ///
     /// # Panics
     ///

@@ -21,8 +21,8 @@ use super::bindings::{self, Chain};
 /// * the closure of [`bind`](ScopedValue::bind), and the future of
 ///   [`bind_async`](ScopedValue::bind_async) in each of its polls and in its drop;
 /// * the tasks spawned there, for as long as they live: by [`spawn`](super::spawn), by a
-///   [`JoinSet`](super::JoinSet), in a [`scope`](crate::scope), and the tasks that these spawn. A
-///   task takes what is bound where it is spawned, and nothing else: not what is bound around the
+///   [`JoinSet`](super::JoinSet), in a [`scope`](mod@crate::scope), and the tasks that these spawn.
+///   A task takes what is bound where it is spawned, and nothing else: not what is bound around the
 ///   `block_on` that polls it.
 ///
 /// Who does not: other cores and other threads, because values stay on their thread. A task that
