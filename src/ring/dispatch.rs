@@ -18,6 +18,7 @@ impl Ring {
         while quietly(|| self.dispatch_ready(&count)).is_none() {
             self.inner.borrow().counters.panics.add(1);
         }
+        self.inner.borrow().counters.completed.add(count.get() as u64);
         self.call_for_buffers();
         count.get()
     }
@@ -28,7 +29,6 @@ impl Ring {
         while count.get() < limit {
             let mut inner = self.inner.borrow_mut();
             let Some(cqe) = inner.kernel.as_mut().and_then(Kernel::pop) else { return };
-            inner.counters.completed.add(1);
             count.set(count.get() + 1);
             if let UserData::Op { index, sequence_low } = UserData::decode(cqe.user_data) {
                 let answer = Answer { result: cqe.result, flags: cqe.flags };

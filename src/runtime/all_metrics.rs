@@ -72,6 +72,8 @@ const ROWS: &[Row] = &[
     ("completions", |core| core.completed.to_string()),
     ("ops awaited", |core| core.ops_awaited.to_string()),
     ("ops orphaned", |core| core.ops_orphaned.to_string()),
+    ("file ops", |core| core.file_ops.to_string()),
+    ("file ops waiting", |core| core.file_ops_waiting.to_string()),
     ("backlog", |core| core.backlog.to_string()),
     ("backlog, most", |core| core.backlog_max.to_string()),
     ("overflows", |core| core.overflows.to_string()),

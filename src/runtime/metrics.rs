@@ -27,7 +27,7 @@ pub(super) struct Sources {
 /// The core is not asked and not disturbed, so this works while a task blocks it. Each figure is
 /// true by itself; read from another thread, one may be some nanoseconds older than the next. What
 /// is said of ready and finished tasks and of wakes is then as of the last turn, or of one of the
-/// last 32 polls.
+/// last 64 polls.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CoreMetrics {
@@ -40,7 +40,8 @@ pub struct CoreMetrics {
     /// False once it has ended.
     pub alive: bool,
     /// It waits in the kernel, for it has nothing to do. A core that is not asleep and whose
-    /// `turns` stand still is blocked.
+    /// `turns` stand still is blocked; or it waits without sleeping, as
+    /// [`Park`](super::Park) may have it do: then `tasks_running` is 0.
     pub asleep: bool,
     /// Since it was built.
     pub uptime: Duration,
@@ -103,7 +104,7 @@ pub struct CoreMetrics {
     /// Turns that were given to tasks and to the main future.
     pub polls: u64,
     /// The longest that the core went on without coming back to its loop, at least: one poll that
-    /// took so long, or up to 32 in a row that took it together; or a closure that was sent to it,
+    /// took so long, or up to 64 in a row that took it together; or a closure that was sent to it,
     /// a destructor, a waker.
     ///
     /// Measured with the coarse clock, whose tick is 1 to 10 ms (mostly 4), and rounded down by one
@@ -162,8 +163,11 @@ impl CoreMetrics {
         crate::task::publish(&place.shared);
         let tasks = place.shared.counters();
         let pool = pool.stats();
-        let (unfinished, ready, running) =
-            (tasks.tasks(), tasks.ready.value(), tasks.polling.value());
+        let (ready, running) = (tasks.ready.value(), tasks.polling.value());
+        // In this order, so that no task is done before it was spawned.
+        let finished = tasks.finished.value();
+        let spawned = tasks.spawned.value().max(finished);
+        let unfinished = spawned - finished;
         let panics = ring.panics.value() + tasks.panics.value() + timers.panics.value();
         CoreMetrics {
             index: place.index,
@@ -197,8 +201,8 @@ impl CoreMetrics {
             tasks_ready: size(ready),
             tasks_running: size(running),
             tasks_waiting: size((unfinished + 1).saturating_sub(ready + running)),
-            tasks_spawned: tasks.spawned.value(),
-            tasks_finished: tasks.finished.value(),
+            tasks_spawned: spawned,
+            tasks_finished: finished,
             polls: tasks.polls.value(),
             longest_poll: Duration::from_millis(tasks.longest_ms.value())
                 .saturating_sub(ring::coarse_clock_tick()),
@@ -261,6 +265,9 @@ impl CoreMetrics {
         self.backlog_max = self.backlog_max.max(other.backlog_max);
         self.ops_awaited += other.ops_awaited;
         self.ops_orphaned += other.ops_orphaned;
+        self.file_ops += other.file_ops;
+        self.file_ops_max = self.file_ops_max.max(other.file_ops_max);
+        self.file_ops_waiting += other.file_ops_waiting;
         other.ops.iter().for_each(|op| self.add_op(op));
         self.buffers += other.buffers;
         self.buffers_out += other.buffers_out;

@@ -1,9 +1,10 @@
 //! Metrics as text for Prometheus.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write};
 
 use super::all_metrics::Metrics;
-use super::metrics::CoreMetrics;
+use super::metrics::{CoreMetrics, OpMetrics};
 
 /// Of what kind a figure is.
 #[derive(Clone, Copy)]
@@ -70,8 +71,19 @@ const FAMILIES: &[Family] = &[
         core.backlog_max
     }),
     family("ops_awaited", Gauge, "Ops that a future may wait for.", |core| core.ops_awaited as u64),
-    family("ops_orphaned", Gauge, "Ops in flight whose future is gone.", |core| {
+    // Not `ops_orphaned`: for OpenMetrics that is the family of the total above.
+    family("ops_unawaited", Gauge, "Ops in flight whose future is gone.", |core| {
         core.ops_orphaned as u64
+    }),
+    family(
+        "file_ops",
+        Gauge,
+        "Operations on files in the kernel, where they have a limit.",
+        |core| core.file_ops as u64,
+    ),
+    family("file_ops_max", Gauge, "The most of them at a time.", |core| core.file_ops_max as u64),
+    family("file_ops_waiting", Gauge, "Operations on files beyond the limit.", |core| {
+        core.file_ops_waiting as u64
     }),
     family("buffers", Gauge, "Pooled buffers that there are.", |core| core.buffers as u64),
     family("buffers_in_use", Gauge, "Pooled buffers that somebody has.", |core| {
@@ -199,15 +211,23 @@ impl Metrics {
         page.head("ops_in_flight", Gauge, "Ops that wait for room or are in the kernel.");
         for core in &self.cores {
             for op in &core.ops {
-                page.sample("ops_in_flight", core, Some(("opcode", op.name)), op.in_flight);
+                page.sample("ops_in_flight", core, Some(("opcode", &opcode(op))), op.in_flight);
             }
         }
         page.head("ops_started_total", Counter, "Ops that were begun.");
         for core in &self.cores {
             for op in &core.ops {
-                page.sample("ops_started_total", core, Some(("opcode", op.name)), op.started);
+                page.sample("ops_started_total", core, Some(("opcode", &opcode(op))), op.started);
             }
         }
+    }
+}
+
+/// No two samples may have the same labels, so what has no name of its own goes by its number.
+fn opcode(op: &OpMetrics) -> Cow<'static, str> {
+    match op.name {
+        "OTHER" => Cow::Owned(op.opcode.to_string()),
+        name => Cow::Borrowed(name),
     }
 }
 

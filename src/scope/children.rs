@@ -19,8 +19,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use slab::Slab;
 
-use crate::task::{Builder, Id, JoinError, JoinHandle, TaskName};
-use crate::wake::LocalWaker;
+use crate::task::{self, Builder, Id, JoinError, JoinHandle, TaskName};
+use crate::wake::{LocalWaker, quietly};
 
 /// Spawns children into a scope: what its body is given.
 ///
@@ -91,7 +91,7 @@ impl<C: 'static> Scope<C> {
         let shared = &self.shared;
         let place = shared.spawned.get();
         if shared.phase.get() == Phase::Over {
-            drop(future);
+            task::refuse(future);
             return Child { shared: Rc::clone(shared), key: usize::MAX, place, refused: true };
         }
         shared.spawned.set(place + 1);
@@ -99,7 +99,7 @@ impl<C: 'static> Scope<C> {
         let finished = Finished { shared: Rc::clone(shared), key };
         let refused = shared.phase.get() != Phase::Open;
         if refused {
-            drop(future);
+            task::refuse(future);
             drop(finished);
         } else {
             let handle = builder.spawn(Member { future, finished });
@@ -277,7 +277,8 @@ impl<C> Shared<C> {
         for handle in left.into_iter().filter_map(|(_, entry)| entry.handle) {
             handle.end();
         }
-        drop(self.owner.take());
+        // A foreign waker's destructor is user code, and this is called in a `drop`.
+        let _ = quietly(|| drop(self.owner.take()));
     }
 
     fn put_back(&self, key: usize, handle: JoinHandle<C>) {
@@ -321,7 +322,8 @@ impl<C> Drop for Finished<C> {
     fn drop(&mut self) {
         if self.shared.phase.get() != Phase::Over {
             self.shared.ended.borrow_mut().push_back(self.key);
-            self.shared.wake_owner();
+            // A foreign waker is user code, and the child may be unwinding already.
+            let _ = quietly(|| self.shared.wake_owner());
         }
     }
 }

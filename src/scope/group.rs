@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::task::{JoinHandle, spawn};
+use crate::task::{JoinHandle, refuse, spawn};
 use crate::wake::{LocalWaker, quietly};
 
 /// A group of tasks of one core: spawn by any clone of it, close it, wait until all have ended.
@@ -71,6 +71,7 @@ impl TaskGroup {
         F: Future + 'static,
     {
         if self.shared.closed.get() {
+            refuse(future);
             return Err(GroupClosed { _private: () });
         }
         self.shared.running.set(self.shared.running.get() + 1);

@@ -36,14 +36,6 @@ pub(crate) struct Counters {
 #[repr(align(64))]
 pub(crate) struct Notifies(pub(crate) Counter);
 
-impl Counters {
-    /// How many tasks are not done; main is not counted.
-    pub(crate) fn tasks(&self) -> u64 {
-        let finished = self.finished.value();
-        self.spawned.value().saturating_sub(finished)
-    }
-}
-
 /// Says that tasks are polled, for as long as it lives.
 pub(super) struct Polling<'a>(&'a Counters);
 

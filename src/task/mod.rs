@@ -65,10 +65,13 @@ pub use join_set::JoinSet;
 pub use report::TaskInfo;
 pub use scoped_value::{Bound, ScopedValue};
 
+#[cfg_attr(loom, allow(unused_imports, reason = "for the runtime"))]
 pub(crate) use current::EnterGuard;
+#[cfg_attr(loom, allow(unused_imports, reason = "for the runtime"))]
 pub(crate) use inbox::{Closed, CoreShared};
 #[cfg(test)]
 pub(crate) use report::TICK_MS;
+#[cfg_attr(loom, allow(unused_imports, reason = "for the runtime"))]
 pub(crate) use tasks::Tasks;
 
 /// Runs `future` as a task of its own on this core.
@@ -219,6 +222,14 @@ pub(crate) fn publish(shared: &CoreShared) {
             tasks.publish();
         }
     });
+}
+
+/// Drops a future that is not to be spawned any more: as one that comes after the shutdown.
+pub(crate) fn refuse<F: Future>(future: F) {
+    match current::held() {
+        Some(tasks) => tasks.refuse(future),
+        None => drop(future),
+    }
 }
 
 /// How many tasks of this core are not done, main not counted, and how many closures it has run.

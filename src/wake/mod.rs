@@ -22,6 +22,7 @@ mod counter;
 mod quietly;
 
 pub(crate) use counter::Counter;
+#[cfg_attr(loom, allow(unused_imports, reason = "for the runtime"))]
 pub(crate) use quietly::quietly;
 
 use std::cell::Cell;

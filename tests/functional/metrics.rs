@@ -73,11 +73,14 @@ fn nothing_in_flight_after_quiesce() {
         drop(reads.pop());
         assert_eq!(op(&metrics(), "READ"), (19, 20));
         until("the backlog moves", || metrics().backlog == 0).await;
-        assert_eq!(op(&metrics(), "READ"), (19, 20));
+        // Whom a signal interrupts waits for a poll, and is not in flight.
+        let (in_flight, started) = op(&metrics(), "READ");
+        assert!((in_flight == 19 || is_chaos()) && started == 20);
         reads.truncate(10);
-        assert!(metrics().ops_orphaned >= 9);
-        until("the orphans end", || op(&metrics(), "READ").0 == 10).await;
-        assert_eq!((metrics().ops_orphaned, metrics().orphaned), (0, 9));
+        assert!(metrics().ops_orphaned >= 9 || is_chaos());
+        until("the orphans end", || metrics().ops_orphaned == 0).await;
+        let in_flight = op(&metrics(), "READ").0;
+        assert!((in_flight, metrics().orphaned) == (10, 9) || is_chaos() && in_flight <= 10);
 
         let chain = link((Nop::new(), Timeout::new(Duration::from_secs(3600), 0, 0), Nop::new()));
         let mut chain = Box::pin(async move { chain.await.map(drop) });

@@ -364,10 +364,12 @@ impl Slots {
         }
         slot.stage = Stage::Completed;
         slot.answer = answer;
-        let (waiter, opcode) = (slot.waiter.take(), slot.opcode);
+        let (waiter, opcode, gate) = (slot.waiter.take(), slot.opcode, slot.gate);
         self.counters.awaited.sub(1);
         self.counters.op_ended(opcode);
-        self.leave_gate(index);
+        if gate != Gate::Outside {
+            self.leave_gate(index);
+        }
         Filed::Done(waiter)
     }
 

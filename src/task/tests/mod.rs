@@ -3,6 +3,7 @@
 // Handles are what these tests carry out of the loop, and each way to wake is tried.
 #![allow(clippy::async_yields_async, clippy::waker_clone_wake)]
 
+mod at_once;
 mod bound;
 mod cost;
 mod ended;
