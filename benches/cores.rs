@@ -1,12 +1,16 @@
-//! What cores cost each other: how long a wake takes from one to another (`wake`), and what a
-//! message costs a server that has two of them (`scale`).
+//! What cores cost each other: how long a wake takes from one to another (`wake`), what a message
+//! costs a server that has two of them (`scale`), and what `server::Server` adds to it (`server`).
 //!
-//! `cargo bench --bench cores [wake | scale]`; without a word both.
+//! `cargo bench --bench cores [wake | scale | server]`; without a word all.
 
 #![allow(unsafe_code, reason = "raw rings, system calls and CPU clocks")]
 
+#[path = "cores/contest.rs"]
+mod contest;
 #[path = "cores/scale.rs"]
 mod scale;
+#[path = "cores/server.rs"]
+mod server;
 mod support;
 #[path = "cores/wake.rs"]
 mod wake;
@@ -19,15 +23,15 @@ use ringspun::runtime::Runtime;
 
 fn main() -> io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|word| word == scale::CLIENT) {
-        return scale::client(&words[1..]);
-    }
-    if words.first().is_some_and(|word| word == scale::NEIGHBOUR) {
-        return scale::neighbour();
+    match words.first().map(String::as_str) {
+        Some(contest::CLIENT) => return contest::client(&words[1..]),
+        Some(contest::VISITOR) => return contest::visitor(&words[1..]),
+        Some(contest::NEIGHBOUR) => return contest::neighbour(),
+        _ => {}
     }
     println!("{}\n", Runtime::new()?.info());
     let wanted = |name: &str| {
-        let named = |word: &&String| matches!(word.as_str(), "wake" | "scale");
+        let named = |word: &&String| matches!(word.as_str(), "wake" | "scale" | "server");
         let mut named = words.iter().filter(named).peekable();
         named.peek().is_none() || named.any(|word| word == name)
     };
@@ -37,6 +41,9 @@ fn main() -> io::Result<()> {
     }
     if wanted("scale") {
         scale::compare()?;
+    }
+    if wanted("server") {
+        server::compare()?;
     }
     Ok(())
 }

@@ -38,6 +38,7 @@ pub(super) struct AcceptLoop {
     connect: Rc<dyn Connect>,
     address: usize,
     spread: Spread,
+    is_shared: bool,
     refusing: Rc<()>,
     // Dropped last, behind the socket.
     _accepts: Accepts,
@@ -59,14 +60,14 @@ impl AcceptLoop {
         };
         let accepts = local.shared.accepts();
         let refusing = Rc::new(());
-        let address = listener.address;
-        AcceptLoop { local, connect, address, spread, refusing, _accepts: accepts }
+        let &Listener { address, is_shared, .. } = listener;
+        AcceptLoop { local, connect, address, spread, is_shared, refusing, _accepts: accepts }
     }
 
     pub(super) async fn run(self, fd: Arc<OwnedFd>) {
         // Where connections are to wait in the backlog, none is taken before there is room.
         let waits = self.waits_for_room();
-        let mut source = Source::new(fd, !waits);
+        let mut source = Source::new(fd, !waits, self.is_shared);
         let mut backoff = Backoff::default();
         loop {
             if waits && self.unless_drained(|cx| self.poll_room(cx)).await.is_none() {

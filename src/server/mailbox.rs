@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use super::balance::Permit;
 
@@ -24,19 +25,26 @@ pub(super) struct Mailbox {
 #[derive(Default)]
 struct Inside {
     accepted: VecDeque<Accepted>,
+    /// When the first of them came.
+    waits_since: Option<Instant>,
     owner: Option<Waker>,
     closed: bool,
 }
 
 /// A core that does not even take in what it was sent gets no more: it is busy with something else.
 const ROOM: usize = 256;
+/// Nor does one that has let the first of them lie for so long: a handler blocks it.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Mailbox {
     /// Gives it back if the core has ended, or does not come to take it.
     pub(super) fn send(&self, accepted: Accepted) -> Result<(), Accepted> {
         let mut inside = self.lock();
-        if inside.closed || inside.accepted.len() >= ROOM {
+        if inside.closed || inside.accepted.len() >= ROOM || inside.is_left_lying() {
             return Err(accepted);
+        }
+        if inside.accepted.is_empty() {
+            inside.waits_since = Some(Instant::now());
         }
         inside.accepted.push_back(accepted);
         let owner = inside.owner.take();
@@ -74,5 +82,54 @@ impl Mailbox {
     fn lock(&self) -> MutexGuard<'_, Inside> {
         // No user code runs under this lock, so a poisoned one is as good as new.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    fn is_left_lying(&self) -> bool {
+        !self.accepted.is_empty()
+            && self.waits_since.is_some_and(|since| since.elapsed() >= PATIENCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::os::fd::OwnedFd;
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use super::super::balance::{Loads, Spread};
+    use super::{Accepted, Mailbox, PATIENCE, ROOM};
+
+    fn accepted() -> Accepted {
+        let loads = Arc::new(Loads::new(1, None, None));
+        let permit = loads.admit(0, Spread::Never).expect("there is room");
+        let (socket, _) = std::os::unix::net::UnixStream::pair().expect("sockets");
+        Accepted { fd: OwnedFd::from(socket), permit, address: 0 }
+    }
+
+    #[test]
+    fn a_core_that_does_not_come_gets_no_more() {
+        let mailbox = Mailbox::default();
+        assert!(mailbox.send(accepted()).is_ok());
+        std::thread::sleep(PATIENCE);
+        assert!(mailbox.send(accepted()).is_err());
+        let mut taken = VecDeque::new();
+        let cx = Context::from_waker(Waker::noop());
+        mailbox.take(&cx, &mut taken);
+        assert_eq!(taken.len(), 1);
+        std::thread::sleep(PATIENCE);
+        assert!(mailbox.send(accepted()).is_ok(), "it has come");
+        mailbox.take(&cx, &mut taken);
+        let sent = (0..ROOM + 1).filter(|_| mailbox.send(accepted()).is_ok()).count();
+        assert!(sent <= ROOM, "{sent}");
+    }
+
+    #[test]
+    fn what_comes_to_a_closed_one_is_given_back() {
+        let mailbox = Mailbox::default();
+        mailbox.close();
+        assert!(mailbox.send(accepted()).is_err());
     }
 }

@@ -43,6 +43,8 @@
 //! - **The end** begins with `SIGTERM`, `SIGINT` or [`ServerHandle::drain`]: what has connected by
 //!   then is still accepted, then the listeners are closed, connections may finish until the
 //!   deadline, and the rest is cut off. The [`Report`] says how many.
+//! - **A core that is blocked** by a handler holds up its own connections, and new ones that the
+//!   kernel gives to its listener; the others serve, and hand nothing over to it meanwhile.
 //! - **A core that ends** takes its connections and its listeners with it; the others go on, and
 //!   the report names it.
 
@@ -64,6 +66,7 @@ mod idle;
 mod inherited;
 mod listeners;
 mod log;
+mod lookout;
 mod mailbox;
 mod peer;
 mod policy;

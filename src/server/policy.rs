@@ -14,7 +14,8 @@ pub enum Accept {
     /// connections as others, when clients stay for long.
     ReusePort,
     /// As [`ReusePort`](Accept::ReusePort), but a core that has more connections than the one with
-    /// the fewest (by 2 and a sixteenth) hands new ones over to that. The default.
+    /// the fewest (by 2 and a sixteenth) hands new ones over to that. The default. A core that
+    /// does not come for them, for something blocks it, is sent no more until it does.
     #[default]
     ReusePortWithHandOff,
     /// The cores accept from one socket, and each connection goes to the core with the fewest.

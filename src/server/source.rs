@@ -9,13 +9,16 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream as _;
 
-use crate::op::{Accept, AcceptMulti, Multishot, Nop, PollAdd, Submission, submit};
+use super::lookout::{Lookout, READABLE, accept_now};
+use crate::op::{Accept, AcceptMulti, Multishot, PollAdd, Submission, submit};
 
 /// The connections of one listening socket.
 pub(super) struct Source {
     fd: Arc<OwnedFd>,
     many: bool,
     armed: Armed,
+    /// Where others accept from the same socket.
+    lookout: Option<Lookout>,
 }
 
 enum Armed {
@@ -26,15 +29,25 @@ enum Armed {
     Wait(Submission<PollAdd>),
 }
 
-const READABLE: u32 = libc::POLLIN as u32;
-
 impl Source {
-    /// `many`: the kernel may take connections before they are asked for.
-    pub(super) fn new(fd: Arc<OwnedFd>, many: bool) -> Source {
-        Source { fd, many, armed: Armed::Nothing }
+    /// `many`: the kernel may take connections before they are asked for. `is_shared`: others
+    /// accept from it too.
+    pub(super) fn new(fd: Arc<OwnedFd>, many: bool, is_shared: bool) -> Source {
+        let lookout = is_shared.then(|| Lookout::new(Arc::clone(&fd)));
+        Source { fd, many, armed: Armed::Nothing, lookout }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
+        match self.poll_armed(cx) {
+            Poll::Pending => match &mut self.lookout {
+                Some(lookout) => lookout.poll(cx).map(Ok),
+                None => Poll::Pending,
+            },
+            ready => ready,
+        }
+    }
+
+    fn poll_armed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<OwnedFd>> {
         loop {
             let answer = match &mut self.armed {
                 Armed::Nothing => {
@@ -88,29 +101,25 @@ impl Source {
 
     /// Ends what is armed, and gives what it had taken.
     pub(super) async fn disarm(&mut self) -> Vec<OwnedFd> {
+        let mut taken = Vec::new();
         match std::mem::replace(&mut self.armed, Armed::Nothing) {
-            Armed::Nothing | Armed::Wait(_) => Vec::new(),
-            Armed::One(one) => one.cancel().await.into_iter().collect(),
+            Armed::Nothing | Armed::Wait(_) => {}
+            Armed::One(one) => taken.extend(one.cancel().await),
             Armed::Many(mut many) => {
                 many.cancel();
-                let mut taken = Vec::new();
                 while let Some(item) = poll_fn(|cx| Pin::new(&mut many).poll_next(cx)).await {
                     taken.extend(item);
                 }
-                taken
             }
         }
+        if let Some(lookout) = self.lookout.take() {
+            taken.extend(lookout.end().await);
+        }
+        taken
     }
 
     /// The next connection that waits in the backlog, if there is one.
     pub(super) async fn accept_now(&self) -> Option<OwnedFd> {
-        let mut accept = submit(Accept::new(Arc::clone(&self.fd), 0));
-        let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut accept).poll(cx))).await;
-        if let Poll::Ready(answer) = first {
-            return answer.ok();
-        }
-        // The kernel comes to this one after it has tried the other.
-        let _ = submit(Nop::new()).await;
-        accept.cancel().await.ok()
+        accept_now(Arc::clone(&self.fd)).await
     }
 }
