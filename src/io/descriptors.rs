@@ -99,7 +99,11 @@ impl Outbound {
         let mut turn = self.turns.turn();
         poll_fn(|cx| {
             ready!(turn.poll(cx));
-            self.poll_call(cx, |fd| now_message::send_with_fds(fd, buf, fds, None))
+            let sent = self.poll_call(cx, |fd| now_message::send_with_fds(fd, buf, fds, None));
+            sent.map_ok(|count| {
+                self.fd().note_moved();
+                count
+            })
         })
         .await
     }
@@ -123,6 +127,7 @@ impl Inbound {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.arm_readable(),
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok((count, fds, _)) => {
+                    self.fd().note_moved();
                     if count == 0 {
                         self.note_end();
                     }

@@ -360,6 +360,8 @@ impl Outbound {
     ) -> T {
         let _midway = Midway(&self.midway);
         self.midway.set(true);
+        // Stays so if the future goes and the op does not.
+        self.fd.set_sending(true);
         let mut lent = Lent { outbound: self, sending: Some(sending) };
         let output = poll_fn(|cx| match &mut lent.sending {
             Some(sending) => poll(sending, cx),
@@ -367,6 +369,7 @@ impl Outbound {
         })
         .await;
         lent.sending = None;
+        self.fd.set_sending(false);
         self.fd.note_moved();
         output
     }

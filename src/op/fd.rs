@@ -31,6 +31,8 @@ struct Shared {
     lingers: Cell<bool>,
     /// Bytes have moved since somebody looked.
     moved: Cell<bool>,
+    /// One op sends for as long as it takes.
+    sending: Cell<bool>,
 }
 
 /// Sees whether a descriptor is used, and does not keep it open.
@@ -38,9 +40,17 @@ struct Shared {
 pub(crate) struct FdWatch(Weak<Shared>);
 
 impl FdWatch {
-    /// Whether bytes have moved since the last call. `None`: the descriptor is gone.
-    pub(crate) fn take_moved(&self) -> Option<bool> {
-        self.0.upgrade().map(|shared| shared.moved.replace(false))
+    /// Whether bytes have moved since the last call, which has left `sent`. `None`: the descriptor
+    /// is gone.
+    pub(crate) fn take_moved(&self, sent: &mut u64) -> Option<bool> {
+        let shared = self.0.upgrade()?;
+        let moved = shared.moved.replace(false);
+        if moved || !shared.sending.get() {
+            return Some(moved);
+        }
+        // How far the op is only the kernel knows; of a Unix socket it does not tell.
+        let now = super::now_message::bytes_acknowledged(shared.fd.as_fd());
+        Some(now.map_or(true, |now| std::mem::replace(sent, now) != now))
     }
 }
 
@@ -48,7 +58,8 @@ impl SharedFd {
     /// Takes a descriptor over.
     pub fn new(fd: impl Into<OwnedFd>) -> SharedFd {
         let fd = ManuallyDrop::new(fd.into());
-        SharedFd(Rc::new(Shared { fd, lingers: Cell::new(false), moved: Cell::new(false) }))
+        let (lingers, moved, sending) = Default::default();
+        SharedFd(Rc::new(Shared { fd, lingers, moved, sending }))
     }
 
     /// The descriptor itself, if nobody else owns it, no op either.
@@ -77,6 +88,11 @@ impl SharedFd {
     #[inline]
     pub(crate) fn note_moved(&self) {
         self.0.moved.set(true);
+    }
+
+    /// Says whether one op sends for as long as it takes.
+    pub(crate) fn set_sending(&self, sending: bool) {
+        self.0.sending.set(sending);
     }
 
     /// For who wants to know whether it is used.

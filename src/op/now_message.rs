@@ -126,6 +126,11 @@ pub(crate) fn peer_credentials(fd: impl AsFd) -> io::Result<(i32, u32, u32)> {
     socket_calls::peer_credentials(fd.as_fd())
 }
 
+/// How many bytes the peer of a TCP socket has acknowledged.
+pub(crate) fn bytes_acknowledged(fd: impl AsFd) -> io::Result<u64> {
+    socket_calls::bytes_acknowledged(fd.as_fd())
+}
+
 /// Has the kernel choose among sockets that listen on one address by the CPU: see
 /// `SO_ATTACH_REUSEPORT_CBPF` in `socket(7)`.
 pub(crate) fn steer_by_cpu(fd: BorrowedFd<'_>, cpus: &[Option<usize>]) -> io::Result<()> {

@@ -24,7 +24,7 @@ use super::counts::Event;
 use super::gate::Place;
 use super::listeners::Listener;
 use super::log::About;
-use super::mailbox::Accepted;
+use super::mailbox::{self, Accepted};
 use super::policy::{Accept, WhenFull};
 use super::refuse::refuse;
 use super::shared::Accepts;
@@ -136,10 +136,21 @@ impl AcceptLoop {
         for fd in source.disarm().await {
             self.admit(fd).await;
         }
-        // No more than can have been in it when the drain began: new ones may come as fast.
-        for _ in 0..self.local.shared.settings.backlog {
-            let Some(fd) = source.accept_now().await else { break };
-            self.admit(fd).await;
+        // No more than can have been in it when the drain began: new ones may come as fast. The
+        // kernel queues one more than it is told.
+        for _ in 0..=self.local.shared.settings.backlog {
+            match source.accept_now().await {
+                None => break,
+                Some(Ok(fd)) => self.admit(fd).await,
+                // It is that one's, and the next may be better.
+                Some(Err(error)) if is_of_connection(&error) => {
+                    self.local.count(Event::AcceptError);
+                }
+                Some(Err(_)) => {
+                    self.local.count(Event::AcceptError);
+                    break;
+                }
+            }
         }
         drop(source);
     }
@@ -157,13 +168,26 @@ impl AcceptLoop {
         if core == own {
             return Rc::clone(&self.connect).connect(accepted);
         }
-        match shared.mailboxes[core].send(accepted) {
+        match self.hand_over(core, accepted) {
             Ok(()) => self.local.count(Event::HandedOver),
-            Err(mut accepted) => {
-                accepted.permit.move_to(own);
-                Rc::clone(&self.connect).connect(accepted);
-            }
+            Err(accepted) => Rc::clone(&self.connect).connect(accepted),
         }
+    }
+
+    /// Gives back what is to stay here: the other core is too busy, or has ended.
+    fn hand_over(&self, core: usize, accepted: Accepted) -> Result<(), Accepted> {
+        let (shared, own) = (&self.local.shared, self.local.index);
+        let mailbox = &shared.mailboxes[core];
+        mailbox.send(accepted, mailbox::ROOM).or_else(|mut accepted| {
+            if accepted.permit.try_move_to(own) {
+                return Err(accepted);
+            }
+            // There is no room here either: then it waits there.
+            mailbox.send(accepted, usize::MAX).map_err(|mut accepted| {
+                accepted.permit.move_to(own);
+                accepted
+            })
+        })
     }
 
     fn refuse(&self, fd: OwnedFd) {

@@ -170,8 +170,22 @@ impl Permit {
     /// Counts it on another core; the limit for a core may be passed by it.
     pub(super) fn move_to(&mut self, core: usize) {
         self.loads.cores[core].connections.fetch_add(1, Ordering::SeqCst);
-        self.loads.cores[self.core].connections.fetch_sub(1, Ordering::SeqCst);
-        self.core = core;
+        self.moved(core);
+    }
+
+    /// Counts it on another core, if there is room.
+    pub(super) fn try_move_to(&mut self, core: usize) -> bool {
+        let fits = take_one(&self.loads.cores[core].connections, self.loads.max_per_core);
+        if fits {
+            self.moved(core);
+        }
+        fits
+    }
+
+    fn moved(&mut self, core: usize) {
+        let before = std::mem::replace(&mut self.core, core);
+        self.loads.cores[before].connections.fetch_sub(1, Ordering::SeqCst);
+        self.loads.tell();
     }
 }
 
@@ -284,9 +298,13 @@ mod tests {
 
     #[test]
     fn moved() {
-        let loads = loads(2, None, None);
+        let loads = loads(2, None, Some(1));
         let mut permit = admit(&loads, 0, Spread::Never);
-        permit.move_to(1);
+        assert!(permit.try_move_to(1));
         assert_eq!((permit.core(), loads.of(0), loads.of(1), loads.total()), (1, 0, 1, 1));
+        let mut other = admit(&loads, 0, Spread::Never);
+        assert!(!other.try_move_to(1));
+        other.move_to(1);
+        assert_eq!((other.core(), loads.of(0), loads.of(1), loads.total()), (1, 0, 2, 2));
     }
 }

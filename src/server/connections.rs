@@ -29,6 +29,8 @@ struct Entry {
     task: Option<JoinHandle<()>>,
     /// If idleness counts.
     watch: Option<FdWatch>,
+    /// What the watch leaves.
+    sent: u64,
     quiet_since: Instant,
     ended_for: Option<Reason>,
 }
@@ -63,7 +65,7 @@ impl Local {
     /// A place for a connection that is about to begin.
     pub(super) fn begin(&self, watch: Option<FdWatch>) -> usize {
         let quiet_since = Instant::now();
-        let entry = Entry { task: None, watch, quiet_since, ended_for: None };
+        let entry = Entry { task: None, watch, sent: 0, quiet_since, ended_for: None };
         if let Some(core) = &self.core {
             core.service().connections.add(1);
         }
@@ -99,8 +101,9 @@ impl Local {
     pub(super) fn end_idle(&self, limit: Duration) {
         let now = Instant::now();
         for (_, entry) in self.connections.borrow_mut().iter_mut() {
+            let (watch, sent) = (entry.watch.as_ref(), &mut entry.sent);
             // Where the descriptor is gone from its stream, the handler does something else.
-            if entry.watch.as_ref().is_none_or(|watch| watch.take_moved().unwrap_or(true)) {
+            if watch.is_none_or(|watch| watch.take_moved(sent).unwrap_or(true)) {
                 entry.quiet_since = now;
             } else if now.saturating_duration_since(entry.quiet_since) >= limit {
                 entry.end_for(Reason::Idle);

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use super::shared::{Phase, Shared};
 use super::stream::Stream;
 use crate::op::SharedFd;
 use crate::task::{self, JoinSet};
+use crate::wake::quietly;
 
 /// What a core is given at the start.
 pub(super) struct Part {
@@ -142,14 +142,15 @@ fn is_done(local: &Local) -> bool {
 
 /// Waits until the connections that were cut off are gone.
 async fn cut(local: &Rc<Local>) {
-    let shared = &local.shared;
-    let mut late = VecDeque::new();
+    let (shared, index) = (&local.shared, local.index);
+    // What has come meanwhile is closed, and counted with what was cut off. Nothing comes any more,
+    // so that a core which is blocked holds up none but itself.
+    let late = shared.mailboxes[index].close();
+    local.count_many(Event::Cut, late.len() as u64);
+    drop(late);
     poll_fn(|cx| {
-        shared.mailboxes[local.index].take(cx, &mut late);
-        // What comes now is closed, and counted with what was cut off.
-        local.count_many(Event::Cut, late.len() as u64);
-        late.clear();
-        if is_done(local) { Poll::Ready(()) } else { Poll::Pending }
+        shared.mailboxes[index].take(cx, &mut VecDeque::new());
+        if shared.loads.of(index) == 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
@@ -163,7 +164,8 @@ struct Closing {
 impl Drop for Closing {
     fn drop(&mut self) {
         self.shared.loads.close(self.index);
-        self.shared.mailboxes[self.index].close();
+        let left = self.shared.mailboxes[self.index].close();
+        self.shared.counts[self.index].add(Event::Cut, left.len() as u64);
     }
 }
 
@@ -184,8 +186,7 @@ where
         let settings = &self.local.shared.settings;
         if let Some(on_connect) = &settings.on_connect {
             // A panic in it is a "no".
-            let welcome = catch_unwind(AssertUnwindSafe(|| on_connect(&peer)));
-            if !matches!(welcome, Ok(true)) {
+            if !quietly(|| on_connect(&peer)).unwrap_or(false) {
                 self.local.count(Event::Refused);
                 return;
             }

@@ -5,7 +5,7 @@
 
 use std::env;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use socket2::{Domain, SockRef, Type};
@@ -70,10 +70,7 @@ fn from_environment() -> io::Result<Vec<Inherited>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let fds = inherited::take(names.len()).transpose()?.unwrap_or_default();
-    for fd in &fds {
-        check(fd)?;
-    }
+    let fds = inherited::take(names.len(), check).transpose()?.unwrap_or_default();
     Ok(fds.into_iter().zip(names).map(|(fd, name)| Inherited { fd, name }).collect())
 }
 
@@ -101,8 +98,8 @@ fn parse(
 /// More than any limit of descriptors that is in use.
 const FDS_MAX: usize = 1 << 20;
 
-fn check(fd: &OwnedFd) -> io::Result<()> {
-    let socket = SockRef::from(fd);
+fn check(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = SockRef::from(&fd);
     let wrong = |what: &str| {
         let text = format!(
             "the inherited descriptor {} {what}: a server needs stream sockets that listen \
@@ -127,7 +124,7 @@ fn check(fd: &OwnedFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, UdpSocket};
-    use std::os::fd::OwnedFd;
+    use std::os::fd::AsFd;
 
     use super::{check, parse};
 
@@ -156,12 +153,12 @@ mod tests {
     #[test]
     fn only_sockets_that_listen() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        assert!(check(&OwnedFd::from(listener)).is_ok());
+        assert!(check(listener.as_fd()).is_ok());
         let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let error = check(&OwnedFd::from(datagrams)).expect_err("datagrams");
+        let error = check(datagrams.as_fd()).expect_err("datagrams");
         assert!(error.to_string().contains("no stream socket"), "{error}");
         let file = std::fs::File::open("/dev/null").expect("it is there");
-        let error = check(&OwnedFd::from(file)).expect_err("no socket");
+        let error = check(file.as_fd()).expect_err("no socket");
         assert!(error.to_string().contains("is no socket"), "{error}");
     }
 }

@@ -7,6 +7,7 @@
 //! never while nobody comes.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ enum State {
     Begin,
     Poll(Submission<PollAdd>),
     Pause(Sleep),
-    Take(Pin<Box<dyn Future<Output = Option<OwnedFd>>>>),
+    Take(Pin<Box<dyn Future<Output = Option<io::Result<OwnedFd>>>>>),
 }
 
 impl Lookout {
@@ -54,8 +55,9 @@ impl Lookout {
                     self.take()
                 }
                 State::Take(take) => match ready!(take.as_mut().poll(cx)) {
-                    None => State::Begin,
-                    Some(fd) => {
+                    // After an error too: the accept that is armed meets it as well.
+                    None | Some(Err(_)) => State::Begin,
+                    Some(Ok(fd)) => {
                         self.state = self.take();
                         return Poll::Ready(fd);
                     }
@@ -71,20 +73,25 @@ impl Lookout {
     /// Ends it, and gives what it is about to take.
     pub(super) async fn end(self) -> Option<OwnedFd> {
         match self.state {
-            State::Take(take) => take.await,
+            State::Take(take) => take.await?.ok(),
             _ => None,
         }
     }
 }
 
 /// The next connection that waits in the backlog, if there is one.
-pub(super) async fn accept_now(fd: Arc<OwnedFd>) -> Option<OwnedFd> {
+pub(super) async fn accept_now(fd: Arc<OwnedFd>) -> Option<io::Result<OwnedFd>> {
     let mut accept = submit(Accept::new(fd, 0));
     let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut accept).poll(cx))).await;
-    if let Poll::Ready(answer) = first {
-        return answer.ok();
-    }
-    // The kernel comes to this one after it has tried the other.
-    let _ = submit(Nop::new()).await;
-    accept.cancel().await.ok()
+    let answer = if let Poll::Ready(answer) = first {
+        answer
+    } else {
+        // The kernel comes to this one after it has tried the other.
+        let _ = submit(Nop::new()).await;
+        accept.cancel().await
+    };
+    let is_empty = |error: &io::Error| {
+        error.raw_os_error() == Some(libc::ECANCELED) || error.kind() == io::ErrorKind::WouldBlock
+    };
+    (!answer.as_ref().is_err_and(is_empty)).then_some(answer)
 }

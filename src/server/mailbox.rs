@@ -32,15 +32,17 @@ struct Inside {
 }
 
 /// A core that does not even take in what it was sent gets no more: it is busy with something else.
-const ROOM: usize = 256;
+pub(super) const ROOM: usize = 256;
 /// Nor does one that has let the first of them lie for so long: a handler blocks it.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Mailbox {
-    /// Gives it back if the core has ended, or does not come to take it.
-    pub(super) fn send(&self, accepted: Accepted) -> Result<(), Accepted> {
+    /// Gives it back if the core has ended, or has not come to take `room` that were sent before.
+    pub(super) fn send(&self, accepted: Accepted, room: usize) -> Result<(), Accepted> {
         let mut inside = self.lock();
-        if inside.closed || inside.accepted.len() >= ROOM || inside.is_left_lying() {
+        let is_late = inside.accepted.len() >= room || inside.is_left_lying();
+        // Without a bound of its own the sender has nowhere else to put it.
+        if inside.closed || (room != usize::MAX && is_late) {
             return Err(accepted);
         }
         if inside.accepted.is_empty() {
@@ -69,14 +71,15 @@ impl Mailbox {
         drop(old);
     }
 
-    /// Nobody takes anything any more: what is in it is dropped, and so closed.
-    pub(super) fn close(&self) {
+    /// Nobody takes anything any more: gives what is in it, to be dropped, and so closed.
+    pub(super) fn close(&self) -> VecDeque<Accepted> {
         let mut inside = self.lock();
         inside.closed = true;
         let left = std::mem::take(&mut inside.accepted);
         let owner = inside.owner.take();
         drop(inside);
-        drop((left, owner));
+        drop(owner);
+        left
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -112,17 +115,17 @@ mod tests {
     #[test]
     fn a_core_that_does_not_come_gets_no_more() {
         let mailbox = Mailbox::default();
-        assert!(mailbox.send(accepted()).is_ok());
+        assert!(mailbox.send(accepted(), ROOM).is_ok());
         std::thread::sleep(PATIENCE);
-        assert!(mailbox.send(accepted()).is_err());
+        assert!(mailbox.send(accepted(), ROOM).is_err());
         let mut taken = VecDeque::new();
         let cx = Context::from_waker(Waker::noop());
         mailbox.take(&cx, &mut taken);
         assert_eq!(taken.len(), 1);
         std::thread::sleep(PATIENCE);
-        assert!(mailbox.send(accepted()).is_ok(), "it has come");
+        assert!(mailbox.send(accepted(), ROOM).is_ok(), "it has come");
         mailbox.take(&cx, &mut taken);
-        let sent = (0..ROOM + 1).filter(|_| mailbox.send(accepted()).is_ok()).count();
+        let sent = (0..ROOM + 1).filter(|_| mailbox.send(accepted(), ROOM).is_ok()).count();
         assert!(sent <= ROOM, "{sent}");
     }
 
@@ -130,6 +133,6 @@ mod tests {
     fn what_comes_to_a_closed_one_is_given_back() {
         let mailbox = Mailbox::default();
         mailbox.close();
-        assert!(mailbox.send(accepted()).is_err());
+        assert!(mailbox.send(accepted(), ROOM).is_err());
     }
 }

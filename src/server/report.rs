@@ -51,7 +51,8 @@ pub struct Report {
 pub struct CoreReport {
     /// Which core.
     pub core: usize,
-    /// It ended before the server did: it panicked, or was shut down.
+    /// It ended before the server did: it panicked, or was shut down. Or the server ended without
+    /// it: it was busy with a poll that did not end.
     pub lost: bool,
     /// What it has counted.
     pub totals: Totals,

@@ -18,10 +18,14 @@ use super::shared::{Phase, Shared};
 use super::socket_file::SocketFile;
 use crate::runtime::{Cores, Handle, RemoteJoinHandle};
 use crate::signal::{Signal, SignalKind, signal};
-use crate::time::{Sleep, sleep_until};
+use crate::time::{Sleep, sleep, sleep_until};
 
 /// A server that is ready to run: [`run`](Serve::run) it, or await it inside a runtime, on the
 /// cores of that. Made by [`Server::serve`](super::Server::serve).
+///
+/// A core that is busy with a poll that does not end cannot be told to stop. 5 s after the others
+/// were, the server ends without it, says so, and the report calls it lost. Nothing helps where
+/// that core is the one that awaits the server: it hears no signal either.
 ///
 /// # Errors
 ///
@@ -157,11 +161,15 @@ impl Running {
     /// Ready when no core is left.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.hear(cx);
-        if let Some(deadline) = &mut self.deadline
+        // Again, for the stop has a limit too.
+        while let Some(deadline) = &mut self.deadline
             && Pin::new(deadline).poll(cx).is_ready()
         {
             self.deadline = None;
-            self.stop();
+            match self.shared.phase() {
+                Phase::Stopping => self.leave_behind(),
+                _ => self.stop(),
+            }
         }
         self.poll_parts(cx)
     }
@@ -174,6 +182,8 @@ impl Running {
             if let Err(error) = end {
                 *lost = true;
                 self.shared.loads.close(core);
+                // If it never began, nobody else has done so.
+                drop(self.shared.mailboxes[core].close());
                 log::line(&format!("core {core} has ended before the server did: {error}"));
                 self.shared.tell_all();
             }
@@ -199,6 +209,9 @@ impl Running {
     }
 
     fn begin_drain(&mut self, until: Instant) {
+        if self.shared.phase() == Phase::Stopping {
+            return;
+        }
         let sooner = self.deadline.as_ref().is_none_or(|known| until < known.deadline());
         if self.drained_since.is_none() || (sooner && self.deadline.is_some()) {
             self.deadline = Some(sleep_until(until));
@@ -216,9 +229,22 @@ impl Running {
             return;
         }
         self.drained_since.get_or_insert_with(Instant::now);
-        self.deadline = None;
+        self.deadline = Some(sleep(PATIENCE));
         self.files.clear();
         self.shared.enter(Phase::Stopping);
+    }
+
+    /// The server ends without the cores that do not come to it.
+    #[cold]
+    fn leave_behind(&mut self) {
+        for (core, (part, lost)) in self.parts.iter_mut().enumerate() {
+            if part.take().is_some() {
+                *lost = true;
+                log::line(&format!(
+                    "core {core} is busy with a poll that does not end: the server ends without it"
+                ));
+            }
+        }
     }
 }
 
@@ -228,6 +254,9 @@ impl Drop for Running {
         self.shared.enter(Phase::Stopping);
     }
 }
+
+/// How long a core has to cut off its connections: longer than a poll should take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Those that end a server.
 struct Signals {

@@ -119,7 +119,7 @@ impl Source {
     }
 
     /// The next connection that waits in the backlog, if there is one.
-    pub(super) async fn accept_now(&self) -> Option<OwnedFd> {
+    pub(super) async fn accept_now(&self) -> Option<io::Result<OwnedFd>> {
         accept_now(Arc::clone(&self.fd)).await
     }
 }

@@ -62,6 +62,27 @@ pub(crate) enum LogFormat {
 }
 
 impl Config {
+    /// Whether each connection's port says what it is for.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let plain = self.addr.iter().map(|addr| ("--addr", addr.port()));
+        let tls = self.tls_addr.iter().map(|addr| ("--tls-addr", addr.port()));
+        let admin = self.admin_addr.iter().map(|addr| ("--admin-addr", addr.port()));
+        let special = tls.chain(admin);
+        for (flag, port) in special.clone() {
+            if port == 0 {
+                return Err(format!("{flag} needs a port: what a connection is for goes by it"));
+            }
+            let mut others = plain.clone().chain(special.clone());
+            if let Some((other, _)) = others.find(|other| other.1 == port && other.0 != flag) {
+                return Err(format!(
+                    "{other} and {flag} have the same port, {port}: what a connection is for goes \
+                     by its port, so give each its own"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// How long connections have after SIGTERM.
     pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)

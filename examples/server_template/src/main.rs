@@ -8,6 +8,7 @@ mod routes;
 mod tls;
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -25,7 +26,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let config = Config::parse();
-    match logging::start(&config).and_then(|()| run(config)) {
+    let checked = config.check().map_err(BoxError::from);
+    match checked.and_then(|()| logging::start(&config)).and_then(|()| run(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The log may be what failed.
@@ -84,7 +86,8 @@ fn announce(ready: &Ready, config: &Config) {
         urls.insert(place, url);
     }
     let first = urls.first().map_or("a socket without an address", String::as_str);
-    println!("open {first}   (Ctrl-C ends it)");
+    // Nobody needs to read it.
+    let _ = writeln!(std::io::stdout(), "open {first}   (Ctrl-C ends it)");
     for note in ready.notes() {
         warn!("{note}");
     }
@@ -104,8 +107,8 @@ impl Core {
     /// Called on its core.
     fn new(config: &Config, tls: Option<Tls>, counters: &Counters) -> Core {
         let core = ringspun::runtime::core_index().unwrap_or_default();
-        if let (Some(tls), 0) = (tls.clone(), core) {
-            ringspun::spawn(reload_at_hangup(tls)).detach();
+        if core == 0 {
+            ringspun::spawn(reload_at_hangup(tls.clone())).detach();
         }
         Core {
             app: Rc::new(App::new(config, counters.clone(), core)),
@@ -117,16 +120,18 @@ impl Core {
     }
 }
 
-/// New certificates without an interruption: SIGHUP.
-async fn reload_at_hangup(tls: Tls) {
+/// New certificates without an interruption: SIGHUP. Heard without any too: nobody who reloads a
+/// service means to end it.
+async fn reload_at_hangup(tls: Option<Tls>) {
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
         Err(error) => return warn!("certificates stay as they are, no SIGHUP: {error}"),
     };
     while hangup.recv().await.is_some() {
-        match tls.reload() {
-            Ok(()) => info!("certificates read again"),
-            Err(error) => error!("certificates stay as they were: {error}"),
+        match tls.as_ref().map(Tls::reload) {
+            None => info!("nothing to read again: no certificates"),
+            Some(Ok(())) => info!("certificates read again"),
+            Some(Err(error)) => error!("certificates stay as they were: {error}"),
         }
     }
 }

@@ -58,7 +58,7 @@ fn read(cert: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|error| refuse(cert, &error))?;
+        .map_err(|error| refuse(cert, &format!("with {}: {error}", key.display())))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

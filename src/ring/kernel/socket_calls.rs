@@ -140,6 +140,19 @@ pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(i32, u32, u32)
     Ok((found.pid, found.uid, found.gid))
 }
 
+/// How many bytes the peer of a TCP socket has acknowledged (`TCP_INFO`).
+pub(crate) fn bytes_acknowledged(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    /// Where `tcpi_bytes_acked` lies in `struct tcp_info`, in numbers of 8 bytes.
+    const PLACE: usize = 15;
+    let mut info = [0_u64; PLACE + 1];
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    let (fd, place) = (fd.as_raw_fd(), info.as_mut_ptr().cast());
+    let (level, name) = (libc::IPPROTO_TCP, libc::TCP_INFO);
+    // SAFETY: the kernel writes at most `len` bytes, all of them the array's.
+    answer(|| unsafe { libc::getsockopt(fd, level, name, place, &raw mut len) as libc::ssize_t })?;
+    Ok(info[PLACE])
+}
+
 /// Has the kernel choose among the sockets that listen on one address (`SO_REUSEPORT`) by the CPU
 /// that takes the packet in: `sockets[i]` is that of `cpus[i]`, in the order in which they began to
 /// listen; other CPUs by their number. One of the sockets is enough.

@@ -1,5 +1,6 @@
 //! The server as people run it: a process, and clients of other people.
 
+mod attacks;
 mod clients;
 mod load;
 mod page;
