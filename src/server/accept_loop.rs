@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::backoff::{Backoff, advice, is_of_connection};
+use super::backoff::{Backoff, advice, is_of_connection, is_want};
 use super::balance::Spread;
 use super::connections::Local;
 use super::core::Connect;
@@ -138,17 +138,27 @@ impl AcceptLoop {
         }
         // No more than can have been in it when the drain began: new ones may come as fast. The
         // kernel queues one more than it is told.
-        for _ in 0..=self.local.shared.settings.backlog {
+        let mut left = u64::from(self.local.shared.settings.backlog) + 1;
+        let mut backoff = Backoff::default();
+        while left > 0 {
             match source.accept_now().await {
                 None => break,
-                Some(Ok(fd)) => self.admit(fd).await,
-                // It is that one's, and the next may be better.
-                Some(Err(error)) if is_of_connection(&error) => {
-                    self.local.count(Event::AcceptError);
+                Some(Ok(fd)) => {
+                    backoff.reset();
+                    left -= 1;
+                    self.admit(fd).await;
                 }
-                Some(Err(_)) => {
+                Some(Err(error)) => {
                     self.local.count(Event::AcceptError);
-                    break;
+                    if is_want(&error) {
+                        // Connections end and make room. At the deadline this ends too.
+                        sleep(backoff.next()).await;
+                    } else if is_of_connection(&error) {
+                        // The next may be better.
+                        left -= 1;
+                    } else {
+                        break;
+                    }
                 }
             }
         }

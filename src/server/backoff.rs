@@ -47,6 +47,12 @@ pub(super) fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Somebody else has what an accept needs, and may give it back.
+pub(super) fn is_want(error: &io::Error) -> bool {
+    let want = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
+    error.raw_os_error().is_some_and(|errno| want.contains(&errno))
+}
+
 /// What to do about it.
 pub(super) fn advice(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
@@ -69,7 +75,7 @@ mod tests {
     use std::io;
     use std::time::Duration;
 
-    use super::{Backoff, is_of_connection};
+    use super::{Backoff, is_of_connection, is_want};
 
     #[test]
     fn longer_and_longer() {
@@ -86,5 +92,7 @@ mod tests {
     fn whose_error() {
         assert!(is_of_connection(&io::Error::from_raw_os_error(libc::ECONNABORTED)));
         assert!(!is_of_connection(&io::Error::from_raw_os_error(libc::EMFILE)));
+        assert!(is_want(&io::Error::from_raw_os_error(libc::EMFILE)));
+        assert!(!is_want(&io::Error::from_raw_os_error(libc::EINVAL)));
     }
 }

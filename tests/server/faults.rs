@@ -101,6 +101,30 @@ fn a_state_that_cannot_be_made_is_an_error() {
     assert!(error.to_string().contains("all cores"), "{error}");
 }
 
+/// What waits in the backlog for want of descriptors is served too before the end.
+#[test]
+fn the_end_comes_while_there_are_no_descriptors() {
+    if child::is_child() {
+        let server = Server::inherited().cores(1).drain(PATIENCE);
+        let all = server.serve(echo).run().expect("it was given one").totals();
+        assert_eq!((all.accepted, all.finished, all.cut), (100, 100, 0));
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let name = "faults::the_end_comes_while_there_are_no_descriptors";
+    let script = format!("ulimit -n 60; {}", child::PASS_ON);
+    let mut server = child::with_listener(name, &script, &listener);
+    let mut clients: Vec<_> = (0..100).map(|_| connect(address)).collect();
+    // It serves, and there are more than it has descriptors for.
+    ask(&mut clients[0], "hello");
+    child::signal(&server, "TERM");
+    for mut client in clients {
+        ask(&mut client, "hello");
+    }
+    child::wait_for(&mut server);
+}
+
 #[test]
 fn out_of_descriptors() {
     if child::is_child() {
