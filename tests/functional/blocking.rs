@@ -55,8 +55,8 @@ fn a_full_pool_makes_the_caller_wait_and_not_the_core() {
                 running.fetch_sub(1, Ordering::SeqCst);
             })
         });
-        let jobs = ringspun::spawn(join_all(jobs.collect::<Vec<_>>()));
         let started = Instant::now();
+        let jobs = ringspun::spawn(join_all(jobs.collect::<Vec<_>>()));
         let mut beats = 0;
         while !jobs.is_finished() {
             sleep(Duration::from_millis(1)).await;
