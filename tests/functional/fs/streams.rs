@@ -80,9 +80,12 @@ fn the_reader_of_a_fifo_waits_for_a_writer() {
 #[test]
 fn a_writer_that_is_gone_before_the_reader_has_opened() {
     let folder = Folder::new();
-    let path = named_fifo(&folder);
+    // One for each round: a reader that is still being closed would let the next writer in.
+    let paths: Vec<PathBuf> = (0..200).map(|round| folder.at(&format!("fifo-{round}"))).collect();
+    let made = std::process::Command::new("mkfifo").args(&paths).status().expect("coreutils");
+    assert!(made.success());
     let runtime = runtime();
-    for round in 0..200_u8 {
+    for (round, path) in (0_u8..).zip(&paths) {
         let writer = std::thread::spawn({
             let path = path.clone();
             move || loop {
@@ -96,7 +99,7 @@ fn a_writer_that_is_gone_before_the_reader_has_opened() {
             }
         });
         runtime.block_on(async {
-            let mut file = File::open(&path).await.expect("open");
+            let mut file = File::open(path).await.expect("open");
             let mut read = Vec::new();
             file.read_to_end(&mut read).await.expect("read");
             assert_eq!(read, [round]);
